@@ -1,0 +1,46 @@
+"""How we tell people. One file a channel; the list below is where it is named."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+from msgspec import Struct
+
+from signalcraft.channels import email, slack, webhook
+from signalcraft.domain.delivery import Note, Outcome, Reply, Step
+
+
+class Channel(Protocol):
+    """What a module in this folder offers. It computes; the postman carries.
+
+    `EDITS` says whether a posted message can be edited and answered in its thread; where it cannot, `update` notes are
+    not owed. `GAP_MS` is the least time between two calls to one destination, `EDITS_PER_MINUTE` the budget of edits of
+    one credential (0: none).
+    """
+
+    @property
+    def KIND(self) -> str: ...
+    @property
+    def LABEL(self) -> str: ...
+    @property
+    def Config(self) -> type[Struct]: ...
+    @property
+    def EDITS(self) -> bool: ...
+    @property
+    def GAP_MS(self) -> int: ...
+    @property
+    def EDITS_PER_MINUTE(self) -> int: ...
+
+    def compose(self, config: Any, note: Note, receipt: dict[str, str]) -> list[Step]:
+        """The calls that say the note. `receipt` is what earlier `Sent`s of this group and channel left ({} at first)."""
+
+    def judge(self, config: Any, note: Note, step: Step, reply: Reply) -> Outcome:
+        """What a reply means."""
+
+
+def by_kind(*channels: Channel) -> dict[str, Channel]:
+    """The channels under their kinds."""
+    return {c.KIND: c for c in channels}
+
+
+CHANNELS: Final = by_kind(slack, email, webhook)

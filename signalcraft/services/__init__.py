@@ -1,0 +1,1 @@
+"""Verbs: each does one thing for one caller, in one write transaction."""
