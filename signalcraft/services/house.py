@@ -1,0 +1,46 @@
+"""The house: everything the edges need, built once by main."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from signalcraft.config import Settings
+    from signalcraft.postman import Postman
+    from signalcraft.services.accounts import Accounts
+    from signalcraft.services.configure import Configure
+    from signalcraft.services.deliver import Deliver
+    from signalcraft.services.health import Health
+    from signalcraft.services.ingest import Ingest
+    from signalcraft.services.registry import Registry
+    from signalcraft.services.respond import Respond
+    from signalcraft.services.watch import Watch
+    from signalcraft.storage.db import Db
+    from signalcraft.storage.vault import Vault
+
+
+@dataclass(kw_only=True)
+class House:
+    """What an edge may use. `now` is the one clock, in ms; `stopping` turns true when the shutdown begins."""
+
+    settings: Settings
+    data_dir: Path
+    now: Callable[[], int]
+    db: Db
+    vault: Vault
+    registry: Registry
+    postman: Postman
+    ingest: Ingest
+    respond: Respond
+    deliver: Deliver
+    watch: Watch
+    configure: Configure
+    accounts: Accounts
+    health: Health
+    started_ms: int = 0
+    ready: bool = False
+    stopping: bool = False
+    warnings: list[str] = field(default_factory=list)

@@ -1,0 +1,339 @@
+"""One writer, many read-only readers.
+
+All writes go through one thread that owns one apsw connection and commits in groups: every work that waits is applied
+inside one `BEGIN IMMEDIATE … COMMIT` with synchronous=FULL, and its future resolves only after the commit. Measured:
+group commit makes the fsync free (docs/decisions/0004-group-commit.md).
+
+No other SQLite library may ever touch these files in this process: closing any descriptor of theirs drops apsw's POSIX
+locks (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import apsw
+
+from signalcraft.domain.ids import Mint
+from signalcraft.errors import Busy
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Row = tuple[Any, ...]
+Args = Sequence[Any] | dict[str, Any]
+
+BATCH_MAX = 256
+
+
+def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
+    """An apsw connection with our pragmas. A new file gets page size and auto_vacuum before its first table."""
+    flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    connection = apsw.Connection(str(path), flags=flags)
+    connection.set_busy_timeout(5000)
+    if not read_only:
+        for pragma in ("page_size=4096", "auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=FULL"):
+            connection.execute(f"pragma {pragma}").fetchall()
+    for pragma in ("foreign_keys=ON", "cache_size=-16000", "temp_store=MEMORY", "trusted_schema=OFF"):
+        connection.execute(f"pragma {pragma}").fetchall()
+    return connection
+
+
+class Tx:
+    """What a work may do with the database. Cursors are always exhausted: apsw runs a statement only as far as rows are read."""
+
+    __slots__ = ("_connection", "_cursor", "_mint", "after_commit")
+
+    def __init__(self, connection: apsw.Connection, mint: Mint) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._mint = mint
+        self.after_commit: list[Callable[[], None]] = []
+
+    def new_id(self, now_ms: int) -> int:
+        """An id larger than every id before it, also when the clock stepped back."""
+        return self._mint.next(now_ms)
+
+    def run(self, sql: str, args: Args = ()) -> int:
+        """Executes one statement; the number of rows it changed."""
+        self._cursor.execute(sql, args).fetchall()
+        return self._connection.changes()
+
+    def one(self, sql: str, args: Args = ()) -> Row | None:
+        """The first row, or None."""
+        rows = self._cursor.execute(sql, args).fetchall()
+        return rows[0] if rows else None
+
+    def value(self, sql: str, args: Args = ()) -> Any:
+        """The first column of the first row, or None."""
+        row = self.one(sql, args)
+        return None if row is None else row[0]
+
+    def all(self, sql: str, args: Args = ()) -> list[Row]:
+        """Every row."""
+        return self._cursor.execute(sql, args).fetchall()
+
+    def many(self, sql: str, rows: Sequence[Args]) -> None:
+        """Executes one statement for each of the rows."""
+        self._cursor.executemany(sql, rows).fetchall()
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Calls back on the writer thread once this work's commit is on disk; not at all if it is rolled back."""
+        self.after_commit.append(call)
+
+
+class Reader(Tx):
+    """A read-only view. Inside `Db.reading()` all its reads see one snapshot."""
+
+    __slots__ = ()
+
+
+class _Item(Generic[T]):
+    __slots__ = ("future", "loop", "work")
+
+    def __init__(self, work: Callable[[Tx], T], future: Any, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.work = work
+        self.future = future
+        self.loop = loop
+
+
+class Db:
+    """The database of one data directory: the writer thread and a small pool of readers.
+
+    `on_commit` is called (on the writer thread) after each commit: a hint to whoever waits for owed work.
+    """
+
+    def __init__(self, path: Path, *, queue_max: int = 4096, readers: int = 4) -> None:
+        self.path = path
+        self.queue_max = queue_max
+        self.on_commit: Callable[[], None] = lambda: None
+        self.commits = 0
+        self.works = 0
+        self._connection = connect(path)
+        self._mint = Mint()
+        self._queue: deque[_Item[Any]] = deque()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._abandoned = False
+        self._thread: threading.Thread | None = None
+        self._reader_count = readers
+        self._readers: list[Reader] = []
+        self._reader_lock = threading.Semaphore(readers)
+        self._pool = concurrent.futures.ThreadPoolExecutor(readers, thread_name_prefix="reader")
+        self.busy_since_s: float | None = None
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts the writer thread. Before it, only `direct()` may be used."""
+        self.grow_ids()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    def grow_ids(self) -> None:
+        """Lets ids go on above the largest one stored, whatever the clock says now."""
+        with self.direct() as tx:
+            for (table,) in tx.all("select name from sqlite_master where type = 'table' and sql like '%id integer primary key%'"):
+                self._mint.last = max(self._mint.last, tx.value(f'select max(id) from "{table}"') or 0)  # noqa: S608
+
+    @contextmanager
+    def direct(self) -> Iterator[Tx]:
+        """One transaction on the calling thread, while no writer thread runs (migrations, a command beside no server)."""
+        if self._thread is not None:
+            raise RuntimeError("the writer thread runs")
+        tx = Tx(self._connection, self._mint)
+        tx.run("begin immediate")
+        try:
+            yield tx
+        except BaseException:
+            tx.run("rollback")
+            raise
+        tx.run("commit")
+        for call in tx.after_commit:
+            call()
+
+    @property
+    def queued(self) -> int:
+        """How many works wait."""
+        return len(self._queue)
+
+    def submit(self, work: Callable[[Tx], T]) -> asyncio.Future[T]:
+        """Queues a work from the event loop; resolves after its commit. Raises Busy when too many wait.
+
+        A work may run twice (a batch that fails is repeated one by one), so it must change nothing but the database;
+        everything else belongs into `tx.then(…)`.
+        """
+        if len(self._queue) >= self.queue_max or self._stopping:
+            raise Busy("the writer has too much to do")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.append(_Item(work, future, loop))
+        if not self._wake.is_set():
+            self._wake.set()
+        return future
+
+    def call(self, work: Callable[[Tx], T], timeout_s: float = 30.0) -> T:
+        """The same from any other thread, waiting for the commit. Never refused for a full queue."""
+        if self._thread is None:
+            with self.direct() as tx:
+                return work(tx)
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._queue.append(_Item(work, future, None))
+        self._wake.set()
+        return future.result(timeout_s)
+
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        """`submit` for callers on the loop that must not be refused for a full queue (deliveries, people)."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.append(_Item(work, future, loop))
+        self._wake.set()
+        return await future
+
+    def _run(self) -> None:
+        queue, wake = self._queue, self._wake
+        while True:
+            wake.wait()
+            wake.clear()
+            while queue and not self._abandoned:
+                batch = [queue.popleft() for _ in range(min(len(queue), BATCH_MAX))]
+                self.busy_since_s = time.monotonic()
+                self._commit(batch)
+                self.busy_since_s = None
+            if self._stopping or self._abandoned:
+                return
+
+    def _commit(self, batch: list[_Item[Any]]) -> None:
+        tx = Tx(self._connection, self._mint)
+        results: list[tuple[_Item[Any], Any, BaseException | None]] = []
+        try:
+            tx.run("begin immediate")
+            for item in batch:
+                results.append((item, item.work(tx), None))
+            tx.run("commit")
+        except BaseException as problem:
+            self._roll_back()
+            if len(batch) == 1:
+                self._resolve([(batch[0], None, problem)])
+            else:
+                # One poison work must not fail its neighbours: each again, in a transaction of its own.
+                for item in batch:
+                    self._commit([item])
+            return
+        self.commits += 1
+        self.works += len(batch)
+        for call in tx.after_commit:
+            try:
+                call()
+            except Exception:
+                log.exception("a call after commit failed")
+        self._resolve(results)
+        self.on_commit()
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("rollback").fetchall()
+        except apsw.Error:
+            log.exception("rollback failed")
+
+    @staticmethod
+    def _resolve(results: list[tuple[_Item[Any], Any, BaseException | None]]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Item[Any], Any, BaseException | None]]] = {}
+        for result in results:
+            item, value, problem = result
+            if item.loop is not None:
+                by_loop.setdefault(item.loop, []).append(result)
+            elif problem is not None:
+                item.future.set_exception(_told(problem))
+            else:
+                item.future.set_result(value)
+        for loop, some in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_settle, some)
+            except RuntimeError:
+                log.warning("the loop was gone before %d writes could be answered", len(some))
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """A read-only snapshot on the calling thread. Do not call it on the event loop: use `read`."""
+        with self._reader_lock:
+            try:
+                reader = self._readers.pop()
+            except IndexError:
+                reader = Reader(connect(self.path, read_only=True), self._mint)
+            reader.run("begin")
+            try:
+                yield reader
+            finally:
+                reader.run("rollback")
+                self._readers.append(reader)
+
+    async def read(self, work: Callable[[Reader], T]) -> T:
+        """Runs a read on a reader thread."""
+
+        def job() -> T:
+            with self.reading() as reader:
+                return work(reader)
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, job)
+
+    # -- ending -------------------------------------------------------------------------------------------------------
+
+    def stop(self, timeout_s: float = 5.0) -> bool:
+        """Drains the writer and closes. False when the queue was not empty in time."""
+        self._stopping = True
+        self._wake.set()
+        drained = True
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+            drained = not self._thread.is_alive()
+            self._thread = None if drained else self._thread
+        if drained:
+            self._close()
+        return drained
+
+    def abandon(self) -> None:
+        """Ends as a kill would: nothing is drained, what waits is never answered. For tests of crashes."""
+        self._abandoned = True
+        self._queue.clear()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(10)
+            self._thread = None
+        self._close()
+
+    def _close(self) -> None:
+        self._pool.shutdown(wait=True)
+        for reader in self._readers:
+            reader._connection.close()
+        self._readers.clear()
+        self._connection.close()
+
+
+def _told(problem: BaseException) -> BaseException:
+    if isinstance(problem, apsw.FullError):
+        return Busy("the disk is full", retry_after_s=30)
+    if isinstance(problem, apsw.IOError | apsw.BusyError | apsw.LockedError):
+        return Busy(f"the database could not be written: {problem}", retry_after_s=10)
+    return problem
+
+
+def _settle(results: list[tuple[_Item[Any], Any, BaseException | None]]) -> None:
+    for item, value, problem in results:
+        if item.future.done():
+            continue
+        if problem is not None:
+            item.future.set_exception(_told(problem))
+        else:
+            item.future.set_result(value)
