@@ -1,0 +1,105 @@
+# `make` alone lists what there is. Nothing but Python 3.11 or newer, make and git has to be there first.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PY := .venv/bin/python
+READY := .venv/.ready
+CODE := signalcraft tests
+UV := env -u VIRTUAL_ENV UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never .venv/bin/uv
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+# --------------------------------------------------------------------------------------------------------- the program
+build: $(READY) ## a complete installation in .venv: .venv/bin/signalcraft is the program
+
+demo: $(READY) ## the whole of it in one command, with made-up alerts and a stand-in for Slack; Ctrl-C ends it
+	exec .venv/bin/signalcraft demo
+
+dev: $(READY) ## the appliance on a scratch data directory, with logs for people
+	exec env SIGNALCRAFT_LOG__FORMAT=text .venv/bin/signalcraft serve --data-dir .build/dev-data
+
+# The lock is installed whole, so that what was tested is what runs; the build backend comes from it too.
+$(READY): dev.lock.txt pyproject.toml .ci/python
+	@if ! $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+		python=$$(.ci/python newest)
+		echo "Making .venv with $$("$$python" -V)"
+		rm -rf .venv
+		"$$python" -m venv .venv
+	fi
+	wanted=$$(sed -n 's/^uv==\([^ ]*\).*/\1/p' dev.lock.txt)
+	if [ "$$(.venv/bin/uv --version 2>/dev/null | cut -d' ' -f2)" != "$$wanted" ]; then
+		mkdir -p .build
+		awk '/^[^ #]/ {on = /^uv==/} on' dev.lock.txt > .build/uv.txt
+		$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null
+		$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .build/uv.txt
+	fi
+	$(UV) pip sync --quiet --python $(PY) --require-hashes dev.lock.txt
+	$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	touch $@
+
+# ---------------------------------------------------------------------------------------------------------- the checks
+test: lint types bandit ## a short form of every check: at most 15 minutes on 2 cores
+	$(PY) -m pytest -n 2 -m "not trial" $(ARGS)
+	.ci/oldest quick
+
+lint: $(READY) ## style, bans and who may import whom
+	.venv/bin/ruff check $(CODE)
+	.venv/bin/ruff format --check $(CODE)
+	.venv/bin/lint-imports --no-logo
+
+types: $(READY) ## mypy, strict
+	.venv/bin/mypy
+
+bandit: $(READY)
+	@.venv/bin/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml signalcraft
+
+audit: bandit ## bandit, and known holes in what the program is built from
+	@if out=$$(timeout 120 .venv/bin/pip-audit --require-hashes --disable-pip --progress-spinner off -r runtime.lock.txt 2>&1); then
+		echo "$$out"
+	elif grep -qiE 'connection|timed? ?out|resolve|refused|certificate|HTTPError|ServiceError' <<<"$$out" || [ -z "$$out" ]; then
+		tail -n 3 <<<"$$out"
+		echo "!! NOT CHECKED: the list of known holes was out of reach (1 check not run)"
+	else
+		echo "$$out"
+		exit 1
+	fi
+
+test-oldest: $(READY) ## the whole suite on Python 3.11
+	.ci/oldest full
+
+# pytest names files by their full path; what is kept says them from the root of the repository.
+trial: $(READY) ## the long rounds; ONLY=word picks some; their raw output is kept under docs/reference/trials/
+	mkdir -p docs/reference/trials
+	$(PY) -m pytest -m trial $(if $(ONLY),-k '$(ONLY)') --no-header -s -rA $(ARGS) 2>&1 \
+		| sed -u -e "s|$$PWD/||g; s|$$PWD|.|g; s|$$HOME|~|g" | tee docs/reference/trials/$(or $(ONLY),all).txt
+
+bench: $(READY) ## how fast it is here: written to docs/reference/benchmarks.md
+	@.ci/need "wrk:wrk:the load generator of the benchmark"
+	$(PY) -m tests.bench
+
+# --------------------------------------------------------------------------------------------------------- what is made
+gen: $(READY) ## everything that is generated
+	@mkdir -p config docs/reference
+	$(PY) -m signalcraft.config --sample > .build/sample && mv .build/sample config/signalcraft.toml
+	$(PY) -m signalcraft.config --reference > .build/reference && mv .build/reference docs/reference/configuration.md
+
+fmt: $(READY) ## format the code and mend what can be mended
+	.venv/bin/ruff check --fix $(CODE)
+	.venv/bin/ruff format $(CODE)
+
+lock: ## choose versions again, within pyproject.toml; UPGRADE=1 takes the newest
+	@test -x .venv/bin/uv || $(MAKE) --no-print-directory build
+	$(COMPILE) pyproject.toml -o runtime.lock.txt
+	$(COMPILE) --group dev --constraint runtime.lock.txt pyproject.toml -o dev.lock.txt
+
+clean: ## remove everything that make made
+	rm -rf .venv .build dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help build demo dev test lint types bandit audit test-oldest trial bench gen fmt lock clean
