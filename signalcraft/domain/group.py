@@ -94,7 +94,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     """The settings that decide how events fold. Times in ms; 0 in `retell_ms` means never while unresolved."""
 
     window_ms: int = 3_600_000
-    after_quiet: Literal["episode", "new_group"] = "episode"
+    after_quiet: Literal["new_episode", "new_group"] = "new_episode"
     retell_ms: tuple[int, int, int, int, int] = (0, 0, 0, 86_400_000, 3_600_000)  # info … critical
     ack_expires_ms: int = 86_400_000
     settle_ms: int = 5_000
@@ -261,7 +261,6 @@ def resolve(group: Group, who: str, now_ms: int, note: str | None = None) -> Non
     group.resolved_ms = now_ms
     group.resolved_by = who
     group.resolution_note = note
-    group.settle_ms = None
     group.updated_ms = now_ms
 
 

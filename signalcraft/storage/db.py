@@ -141,8 +141,10 @@ class Db:
     def grow_ids(self) -> None:
         """Lets ids go on above the largest one stored, whatever the clock says now."""
         with self.direct() as tx:
-            for (table,) in tx.all("select name from sqlite_master where type = 'table' and sql like '%id integer primary key%'"):
-                self._mint.last = max(self._mint.last, tx.value(f'select max(id) from "{table}"') or 0)  # noqa: S608
+            for (table,) in tx.all(
+                "select name from sqlite_master where type = 'table' and sql like '%id integer primary key%'"
+            ):
+                self._mint.last = max(self._mint.last, tx.value(f'select max(id) from "{table}"') or 0)
 
     @contextmanager
     def direct(self) -> Iterator[Tx]:
