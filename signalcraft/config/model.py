@@ -1,0 +1,296 @@
+"""Every setting, once: its name, type, default, limits and what it is for.
+
+What the operator of the box sets stands here; what a team sets (integrations, channels, rules) is in the database.
+A section's docstring and a setting's description are what the sample file and the reference page say.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from signalcraft.config.secret import Secret
+
+
+def says(
+    description: str,
+    *,
+    form: str | None = None,
+    credential: str | None = None,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+) -> Meta:
+    """What a setting is for and what it may be. `form`: one of `forms.FORMS`; `credential`: what systemd calls it."""
+    limits: dict[str, Any] = {"ge": ge, "gt": gt, "le": le}
+    return Meta(description=description, extra={"form": form, "credential": credential}, **limits)
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of the file."""
+
+
+class Http(Section, frozen=True):
+    """The door that people and senders come through."""
+
+    listen: Annotated[
+        str, says("Address and port to listen on. Off loopback it belongs behind TLS.", form="listen")
+    ] = "127.0.0.1:8080"
+    public_url: Annotated[
+        str,
+        says(
+            "How people reach this box from outside, used in links in messages and in webhook addresses. "
+            "Empty: messages carry no links to the dashboard, and no acknowledge links.",
+            form="public_url",
+        ),
+    ] = ""
+    body_bytes_max: Annotated[
+        int, says("Largest request body taken, in bytes; a larger one is answered 413.", ge=1024, le=268_435_456)
+    ] = 5_242_880
+    request_seconds: Annotated[
+        float, says("Time for a request's body to arrive, in seconds; a slower one is answered 408.", gt=0, le=300)
+    ] = 10.0
+    trusted_proxies: Annotated[
+        list[str],
+        says(
+            "Addresses or networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+            form="network",
+        ),
+    ] = field(default_factory=list)
+
+
+class Data(Section, frozen=True):
+    """Where everything is kept."""
+
+    dir: Annotated[
+        str,
+        says(
+            "The data directory. Empty: systemd's state directory ($STATE_DIRECTORY); else "
+            "/var/lib/signalcraft where that can be written; else ~/.local/share/signalcraft.",
+            form="directory",
+        ),
+    ] = ""
+
+    @property
+    def path(self) -> Path:
+        """The data directory as loaded: absolute, not necessarily there yet."""
+        return Path(self.dir)
+
+
+class Log(Section, frozen=True):
+    """What the program says on standard error."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], says("The least level that is written.")] = "info"
+    format: Annotated[
+        Literal["auto", "json", "text"],
+        says("json: one object a line; text: for people; auto: text on a terminal, else json."),
+    ] = "auto"
+
+
+class Slack(Section, frozen=True):
+    """How Slack is reached. Tokens belong to each channel, not here."""
+
+    api_url: Annotated[str, says("Where Slack's Web API answers.", form="api_url")] = "https://slack.com/api/"
+
+
+class Outbound(Section, frozen=True):
+    """Calls that this box makes to others. Private, loopback and link-local addresses are refused unless named here."""
+
+    allow: Annotated[
+        list[str],
+        says(
+            "Addresses, networks or host names inside your own network that channels may call.",
+            form="target",
+        ),
+    ] = field(default_factory=list)
+    ca_file: Annotated[
+        str,
+        says(
+            "A file of further certificate authorities (PEM) to trust, for servers of your own.",
+            form="readable_file",
+        ),
+    ] = ""
+
+
+class Limits(Section, frozen=True):
+    """How much is taken at once. Everything above is said aloud, never dropped in silence."""
+
+    webhooks_per_minute: Annotated[
+        int, says("Webhooks a minute and workspace before `overflow` applies; 0: no limit.", ge=0)
+    ] = 100
+    overflow: Annotated[
+        Literal["aggregate", "reject"],
+        says(
+            "aggregate: above the limit every event still counts and acts, only the raw bytes of repeats "
+            "already told are not kept; reject: 429 with Retry-After.",
+        ),
+    ] = "aggregate"
+    api_per_minute: Annotated[
+        int, says("API requests a minute and user or key, beyond a burst of 300; 0: no limit.", ge=0)
+    ] = 60
+    global_per_15_minutes: Annotated[
+        int,
+        says(
+            "Requests in 15 minutes and address, webhooks, health, metrics, static files and the event stream "
+            "left out; 0: no limit.",
+            ge=0,
+        ),
+    ] = 1000
+    queue_max: Annotated[
+        int,
+        says(
+            "Webhooks that may wait for the writer; beyond them the answer is 503 with Retry-After.",
+            ge=16,
+            le=1_000_000,
+        ),
+    ] = 4096
+    events_per_post: Annotated[
+        int, says("Events read from one webhook; a longer list is answered 413.", ge=1, le=100_000)
+    ] = 5000
+
+
+class Retell(Section, frozen=True):
+    """A group that was quiet for so long is told again when its next event comes; 0: never while it is unresolved."""
+
+    critical: Annotated[int, says("Minutes of quiet, for critical groups.", ge=0)] = 60
+    high: Annotated[int, says("Minutes of quiet, for high groups.", ge=0)] = 1440
+    medium: Annotated[int, says("Minutes of quiet, for medium groups.", ge=0)] = 0
+    low: Annotated[int, says("Minutes of quiet, for low groups.", ge=0)] = 0
+    info: Annotated[int, says("Minutes of quiet, for info groups.", ge=0)] = 0
+
+
+class Grouping(Section, frozen=True):
+    """How events fold into alert groups, and when a group speaks again."""
+
+    window_minutes: Annotated[
+        int,
+        says(
+            "Minutes after a resolve in which the next event re-opens the group; later it starts a new one.",
+            ge=0,
+        ),
+    ] = 60
+    after_quiet: Annotated[
+        Literal["new_episode", "new_group"],
+        says(
+            "new_episode: an unresolved group takes in its events whatever its age; new_group: an event past "
+            "the window starts a new group, also beside an unresolved one.",
+        ),
+    ] = "new_episode"
+    retell_after_minutes: Retell = field(default_factory=Retell)
+    ack_expires_after_quiet_hours: Annotated[
+        int, says("Hours of quiet after which the next event re-opens an acknowledged group; 0: never.", ge=0)
+    ] = 24
+    ack_timeout_hours: Annotated[
+        int, says("Hours after which an acknowledged critical group asks again; 0: never.", ge=0)
+    ] = 4
+    settle_seconds: Annotated[
+        float, says("Seconds that a group of unknown environment waits for it before it is routed.", ge=0, le=300)
+    ] = 5.0
+    auto_close_days: Annotated[int, says("Days of silence after which a group is closed; 0: never.", ge=0)] = 7
+    spike_events: Annotated[int, says("Events in the spike's minutes below which nothing is a spike.", ge=1)] = 50
+    spike_minutes: Annotated[int, says("Minutes that a spike is looked for in.", ge=1, le=60)] = 5
+    spike_baseline_minutes: Annotated[
+        int,
+        says(
+            "Minutes before, that a spike is compared with; a group younger than that has no spike.",
+            ge=1,
+            le=1440,
+        ),
+    ] = 30
+    spike_factor: Annotated[float, says("How many times the earlier rate makes a spike.", gt=1)] = 3.0
+    spike_environments: Annotated[list[str], says("Environments in which a spike raises the severity by one step.")] = (
+        field(default_factory=lambda: ["prod", "production", "live"])
+    )
+    idempotency_days: Annotated[
+        int, says("Days for which a repeated delivery of the same statement is recognised.", ge=1, le=400)
+    ] = 30
+
+
+class Delivery(Section, frozen=True):
+    """How what is owed reaches its channel."""
+
+    edit_delay_seconds: Annotated[
+        float,
+        says(
+            "Seconds over which the changes of a group are gathered into one edit of its message.",
+            ge=0,
+            le=600,
+        ),
+    ] = 2.0
+    timeout_seconds: Annotated[float, says("Time for one call to a channel, in seconds.", gt=0, le=120)] = 15.0
+    lease_seconds: Annotated[
+        int, says("Seconds for which a delivery is taken; longer than any call can last.", ge=5, le=3600)
+    ] = 120
+    backoff_first_seconds: Annotated[
+        float, says("Wait before the second try, in seconds; it doubles from there.", gt=0)
+    ] = 2.0
+    backoff_max_seconds: Annotated[float, says("Longest wait between two tries, in seconds.", gt=0, le=86_400)] = 60.0
+    retry_hours_max: Annotated[
+        int, says("Hours for which an owed message is tried; then it counts as failed and says so.", ge=1, le=8760)
+    ] = 72
+    breaker_failures: Annotated[
+        int, says("Failed calls in a row after which a channel is only probed.", ge=1, le=1000)
+    ] = 5
+    breaker_seconds: Annotated[float, says("Seconds between two probes of such a channel.", gt=0, le=3600)] = 30.0
+    ack_link_hours: Annotated[int, says("Hours for which an acknowledge link in a message works.", ge=1, le=8760)] = 72
+
+
+class Workspace(Section, frozen=True):
+    """The workspace that is there from the start."""
+
+    timezone: Annotated[str, says('The zone of times in messages and of "until 9:00".', form="timezone")] = "UTC"
+
+
+class Security(Section, frozen=True):
+    """What keeps secrets secret."""
+
+    master_key: Annotated[
+        Secret,
+        says(
+            "The key that the vault's keys are derived from. Better kept out of this file: `master_key_file`, "
+            "$SIGNALCRAFT_SECURITY__MASTER_KEY_FILE or the systemd credential `signalcraft-master-key`. "
+            "Empty: `master.key` in the data directory, made at the first start, readable by its owner alone.",
+            credential="signalcraft-master-key",
+        ),
+    ] = field(default_factory=Secret)
+
+
+class Settings(Section, frozen=True):
+    """SignalCraft's settings. Read `signalcraft.config.load` for where they come from."""
+
+    http: Http = field(default_factory=Http)
+    data: Data = field(default_factory=Data)
+    log: Log = field(default_factory=Log)
+    slack: Slack = field(default_factory=Slack)
+    outbound: Outbound = field(default_factory=Outbound)
+    limits: Limits = field(default_factory=Limits)
+    grouping: Grouping = field(default_factory=Grouping)
+    delivery: Delivery = field(default_factory=Delivery)
+    workspace: Workspace = field(default_factory=Workspace)
+    security: Security = field(default_factory=Security)
+
+
+def check(settings: Settings) -> list[tuple[str, str]]:
+    """The rules between settings: (key, one sentence with what would be right), [] when all hold."""
+    grouping, delivery = settings.grouping, settings.delivery
+    first, longest = delivery.backoff_first_seconds, delivery.backoff_max_seconds
+    rules = (
+        (
+            grouping.spike_minutes < grouping.spike_baseline_minutes,
+            "grouping.spike_minutes",
+            f"must be less than grouping.spike_baseline_minutes, {grouping.spike_baseline_minutes}",
+        ),
+        (
+            first <= longest,
+            "delivery.backoff_first_seconds",
+            f"must be at most delivery.backoff_max_seconds, {longest:g}",
+        ),
+        (
+            delivery.lease_seconds > 2 * delivery.timeout_seconds,
+            "delivery.lease_seconds",
+            f"must be more than twice delivery.timeout_seconds, {delivery.timeout_seconds:g}: what is under way must not start twice",
+        ),
+    )
+    return [(key, sentence) for holds, key, sentence in rules if not holds]
