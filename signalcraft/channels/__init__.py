@@ -31,8 +31,15 @@ class Channel(Protocol):
     @property
     def EDITS_PER_MINUTE(self) -> int: ...
 
+    def check(self, config: Any) -> list[tuple[str, str]]:
+        """What is wrong with the settings beyond their types, as (field, sentence); run on what a person wrote."""
+
     def compose(self, config: Any, note: Note, receipt: dict[str, str]) -> list[Step]:
-        """The calls that say the note. `receipt` is what earlier `Sent`s of this group and channel left ({} at first)."""
+        """The calls that say the note; none where this kind of channel is not told that kind of note.
+
+        `receipt` is what the last `Sent` of this group and channel left, {} at first. Every `Sent` carries the whole
+        receipt, so keeping the newest and adding to the older one come to the same.
+        """
 
     def judge(self, config: Any, note: Note, step: Step, reply: Reply) -> Outcome:
         """What a reply means."""
