@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from signalcraft.config.forms import split_listen
-from signalcraft.config.load import Loaded, Supervisor, load
+from signalcraft.config.load import Loaded, environment, load
 from signalcraft.config.model import Settings
 from signalcraft.config.render import reference, sample
 from signalcraft.config.secret import Secret
 
-__all__ = ["Loaded", "Secret", "Settings", "Supervisor", "load", "reference", "sample", "split_listen"]
+__all__ = ["Loaded", "Secret", "Settings", "environment", "load", "reference", "sample", "split_listen"]

@@ -28,25 +28,21 @@ _NOT_SETTINGS = {f"{PREFIX}CONFIG"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Supervisor:
-    """What systemd told this process. `notify_socket`: "" where nobody listens; `watchdog_ms`: 0 where none runs."""
-
-    notify_socket: str = ""
-    watchdog_ms: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
 class Loaded:
     """The settings and where each came from (`origin` by path: "default", "file …", "environment …", …)."""
 
     settings: Settings
     origin: dict[str, str]
     file: Path | None = None
-    supervisor: Supervisor = field(default_factory=Supervisor)
 
     def table(self) -> list[tuple[str, str, str]]:
         """Key, value as it may be shown, origin: every setting, in order. Secrets are •••."""
         return [(path, show(value_of(self.settings, path)), self.origin[path]) for path in fields()]
+
+
+def environment(name: str, default: str = "") -> str:
+    """A variable that is no setting of ours (NOTIFY_SOCKET, EDITOR): nobody else reads the environment."""
+    return os.environ.get(name, default)
 
 
 def show(value: Any) -> str:
@@ -106,7 +102,7 @@ def load(
             draft.wrong.append((path, f"{path} = {show(value_of(settings, path))} (from {origin[path]}): {sentence}"))
     if draft.wrong:
         raise BadSetting("\n".join(line for _, line in draft.wrong), path=draft.wrong[0][0], errors=tuple(draft.wrong))
-    return Loaded(settings=settings, origin=origin, file=file, supervisor=_supervisor(environ))
+    return Loaded(settings=settings, origin=origin, file=file)
 
 
 def _file_of(asked: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -236,14 +232,6 @@ def _data_dir(environ: Mapping[str, str]) -> tuple[str, str]:
         return str(SYSTEM_DATA), "default"
     home = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "share")
     return str(Path(home) / "signalcraft"), "default"
-
-
-def _supervisor(environ: Mapping[str, str]) -> Supervisor:
-    pid, microseconds = environ.get("WATCHDOG_PID", ""), environ.get("WATCHDOG_USEC", "")
-    ours = microseconds.isdigit() and pid in ("", str(os.getpid()))
-    return Supervisor(
-        notify_socket=environ.get("NOTIFY_SOCKET", ""), watchdog_ms=int(microseconds) // 1000 if ours else 0
-    )
 
 
 def _is_secret(path: str) -> bool:

@@ -290,7 +290,7 @@ def check(settings: Settings) -> list[tuple[str, str]]:
         (
             delivery.lease_seconds > 2 * delivery.timeout_seconds,
             "delivery.lease_seconds",
-            f"must be more than twice delivery.timeout_seconds, {delivery.timeout_seconds:g}: what is under way must not start twice",
+            f"must be more than twice delivery.timeout_seconds, {delivery.timeout_seconds:g}: no call may start twice",
         ),
     )
     return [(key, sentence) for holds, key, sentence in rules if not holds]

@@ -1,0 +1,237 @@
+"""Log lines: one JSON object each, or text for people; with its request, and never with a secret in it.
+
+`setup` is called once, by whoever starts the program. Everybody else uses `logging.getLogger(__name__)` with fields in
+`extra`: `log.info("delivered", extra={"delivery_id": …})`. The two things that callers use are `request_id` (set by the
+web edge and by jobs; it follows tasks by itself and threads by `carry`) and `redact.add` (for every secret once known).
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import logging
+import math
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, ParamSpec, TextIO, TypeVar
+from urllib.parse import quote
+
+from signalcraft.config.model import Log
+from signalcraft.config.secret import MASK
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+"""The request or job that the present work belongs to; "" for none."""
+
+_SECRET_LENGTH_MIN = 6  # a shorter word masked everywhere would hide the log, not the secret
+_DEPTH_MAX = 6
+_TAMED = ("httpx", "httpcore", "_granian", "granian", "huey", "websockets", "aiosmtplib", "asyncio", "litestar")
+_NAMES = r"(?:\w*_)?(?:token|secret|password|passwd|api_?key|master_key)"
+_SHAPES = tuple(
+    (re.compile(pattern, re.DOTALL | re.IGNORECASE), kept + MASK)
+    for pattern, kept in (
+        (r"\b(?:xox[a-z]|xapp)-[\w.-]{6,}", ""),  # Slack's tokens
+        (r"\bwhsec_[\w+/=-]{6,}", ""),  # Standard Webhooks' secrets
+        (r"(/webhooks/(?!slack/actions)[\w-]+/)[^/\s?\"'\\]+", r"\1"),  # the token that authenticates a sender
+        (r"(/services/)T\w+/B\w+/\w+", r"\1"),  # Slack's incoming webhooks
+        (r"\b(bearer[ +])[\w.~+/=-]{8,}", r"\1"),  # the value of an Authorization header
+        (r"\b((?:basic|token|geniekey)[ +])(?=[\w.~+/=-]{0,99}\d)[\w.~+/=-]{8,}", r"\1"),
+        (rf"""(\b{_NAMES}\\?["']?[=:] ?\\?["']?)[^\s"'\\&,;)}}\]]{{6,}}""", r"\1"),
+        (r"(://[^/\s:@\"']*:)[^/\s@\"']+(?=@)", r"\1"),  # the password in an address
+        (r"\bAQ[A-P][\w-]{53}(?![\w-])", ""),  # the token of an acknowledge link (domain/links.py)
+        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", ""),
+    )
+)
+_HIDING = re.compile(_NAMES, re.IGNORECASE)
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request_id"}
+
+
+class Redactor:
+    """Masks what must not be read: the secrets it was told of, and what looks like one. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._spellings: set[str] = set()
+        self._known: re.Pattern[str] | None = None
+
+    def add(self, *values: str) -> None:
+        """From now on these texts are masked, in each way that a line may spell them. Very short ones are left."""
+        with self._lock:
+            before = len(self._spellings)
+            for value in values:
+                if len(value) >= _SECRET_LENGTH_MIN:
+                    in_json = json.dumps(value)[1:-1]
+                    plain = json.dumps(value, ensure_ascii=False)[1:-1]
+                    self._spellings |= {value, in_json, plain, repr(value)[1:-1], quote(value), quote(value, safe="")}
+            if len(self._spellings) > before:
+                longest_first = sorted(self._spellings, key=len, reverse=True)
+                self._known = re.compile("|".join(map(re.escape, longest_first)))
+
+    def __call__(self, text: str) -> str:
+        """The text with every secret masked."""
+        known = self._known
+        if known is not None:
+            text = known.sub(MASK, text)
+        for shape, kept in _SHAPES:
+            text = shape.sub(kept, text)
+        return text
+
+
+redact = Redactor()
+"""The one redactor that every line passes. Whoever learns a secret (a token, a key, a password) adds it here."""
+
+
+def carry(work: Callable[P, R]) -> Callable[P, R]:
+    """The same work for another thread, where it keeps the request id (and every context variable) of here and now."""
+    context = contextvars.copy_context()
+
+    def carried(*args: P.args, **kwargs: P.kwargs) -> R:
+        return context.copy().run(work, *args, **kwargs)
+
+    return carried
+
+
+@contextmanager
+def within(request: str) -> Iterator[None]:
+    """What is logged inside belongs to this request or job."""
+    token = request_id.set(request)
+    try:
+        yield
+    finally:
+        request_id.reset(token)
+
+
+class JsonLines(logging.Formatter):
+    """{"timestamp", "level", "logger", "message", "request_id"?, …extra fields, "exception"?} on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One JSON object without a line break."""
+        out: dict[str, Any] = {
+            "timestamp": _rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": redact(_text(record.getMessage())),
+        }
+        for name, value in _extra(record).items():
+            out[name if name not in out else f"{name}_"] = value
+        trace = _trace(record)
+        if trace:
+            out["exception"] = trace
+        return json.dumps(out, ensure_ascii=False)
+
+
+class TextLines(logging.Formatter):
+    """`10:00:00.123 INFO    services.ingest: accepted  events=2`, a traceback below."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the lines of a traceback."""
+        extra = "".join(f" {name}={_word(value)}" for name, value in _extra(record).items())
+        message = redact(_text(record.getMessage()))
+        head = f"{_rfc3339(record.created)[11:-1]} {record.levelname:<7} {record.name.removeprefix('signalcraft.')}"
+        return "\n".join(filter(None, (f"{head}: {message}{' ' if extra else ''}{extra}", _trace(record))))
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    found = {name: _clean(value, name) for name, value in vars(record).items() if name not in _STANDARD}
+    request = getattr(record, "request_id", "") or request_id.get()
+    return {"request_id": redact(_text(str(request))), **found} if request else found
+
+
+def _clean(value: Any, name: str = "", depth: int = 0) -> Any:
+    """The value as JSON has it, every text in it masked; what has no JSON form as its text."""
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, dict | list | tuple | set | frozenset) and depth < _DEPTH_MAX:
+        if isinstance(value, dict):
+            return {redact(_text(str(k))): _clean(v, str(k), depth + 1) for k, v in value.items()}
+        return [_clean(item, name, depth + 1) for item in value]
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    text = redact(_text(str(value)))
+    return MASK if text and _HIDING.fullmatch(name) else text
+
+
+def _trace(record: logging.LogRecord) -> str:
+    formatter = logging.Formatter()
+    trace = formatter.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
+    stack = formatter.formatStack(record.stack_info) if record.stack_info else ""
+    return redact(_text("\n".join(filter(None, (trace, stack)))))
+
+
+def _text(text: str) -> str:
+    # A lone surrogate cannot be written as UTF-8.
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, str) and value and not re.search(r"[\s=\"]", value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:
+        # The library's own way prints the arguments of a bad call as they are, secrets too.
+        try:
+            self.stream.write(f"a log line of {record.name}, line {record.lineno}, could not be written\n")
+        except OSError:
+            return
+
+
+def setup(settings: Log, stream: TextIO | None = None) -> None:
+    """Sends every log line to standard error (or `stream`) in the form that the settings ask for. Replaces what was set.
+
+    What no code caught ends in the log too, so that no traceback leaves unmasked.
+    """
+    stream = stream or sys.stderr
+    as_json = settings.format == "json" or (settings.format == "auto" and not stream.isatty())
+    handler = _Handler(stream)
+    handler.setFormatter(JsonLines() if as_json else TextLines())
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    root.setLevel(level)
+    for name in _TAMED:
+        # They tell of every request, with its whole address, at info.
+        other = logging.getLogger(name)
+        other.setLevel(max(level, logging.WARNING))
+        other.handlers.clear()
+        other.propagate = True
+    logging.captureWarnings(True)
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
+
+
+def flush() -> None:
+    """Writes out what a handler still holds."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
+def _uncaught(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    logging.getLogger("signalcraft").critical("the program ends by an error", exc_info=(kind, fault, trace))
+
+
+def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+        name = args.thread.name if args.thread else "?"
+        logging.getLogger("signalcraft").critical(
+            "a thread ended by an error",
+            extra={"name_of_thread": name},
+            exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
+        )
