@@ -1,4 +1,4 @@
-"""What the words of conditions mean, written down as plainly as can be, and random conditions and facts to compare with."""
+"""What the words of conditions mean, written as plainly as can be; random conditions and facts to compare with."""
 
 from __future__ import annotations
 
