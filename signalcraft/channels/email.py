@@ -261,7 +261,8 @@ def judge(config: Config, note: Note, step: Step, reply: Reply) -> Outcome:
     """By SMTP's reply codes (RFC 5321): 2xx sent, 4xx later, 5xx for good.
 
     The postman's body is {"text": what the server said, "refused": {address: "550 no such user"}}, its header
-    `smtp-phase` says at which command it was said: connect, auth, mail, rcpt, data.
+    `smtp-phase` says at which command it was said (connect, auth, mail, rcpt, data), `smtp-lacks` what the server does
+    not offer though the settings ask for it.
     """
     try:
         server = msgspec.json.decode(reply.body, type=_Server) if reply.body else _Server()
@@ -271,6 +272,8 @@ def judge(config: Config, note: Note, step: Step, reply: Reply) -> Outcome:
     said = f"{code} {one_line(server.text, 200)}".strip()
     if 200 <= code < 300:
         return Sent(_receipt(step, server))
+    if reply.headers.get("smtp-lacks"):
+        return Broken(f"{came_back(reply)}: check the server, its port and the security setting")
     if code == 0:
         return Retry(f"the mail server could not be asked: {came_back(reply)}")
     if code < 500:

@@ -18,7 +18,8 @@ _COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291, deprecated, still rout
 
 
 class Allowed:
-    """The operator's exceptions: networks ("10.0.0.0/8", "192.168.1.5") and host names ("hooks.internal").
+    """The operator's exceptions: networks ("10.0.0.0/8", "192.168.1.5") and host names ("hooks.internal"; "*.internal"
+    takes in every name below).
 
     Raises BadSetting for an entry that is neither.
     """
@@ -41,7 +42,11 @@ class Allowed:
 
     def name(self, host: str) -> bool:
         """Whether every address of this host name is allowed."""
-        return host.lower().rstrip(".") in self._names
+        plain = host.lower().rstrip(".")
+        if plain in self._names:
+            return True
+        labels = plain.split(".")
+        return any("*." + ".".join(labels[n:]) in self._names for n in range(1, len(labels)))
 
     def address(self, address: Address) -> bool:
         """Whether this address lies in an allowed network."""

@@ -145,7 +145,8 @@ def answer(config: Any, act: Act, text: str) -> HttpCall:
 
     The address comes with the payload, so it is held to public ones, unless it lies where the operator's Slack lies.
     """
-    api_host = urllib.parse.urlsplit(config.api_url).hostname if config.api_url else None
+    api_url = getattr(config, "api_url", "")
+    api_host = urllib.parse.urlsplit(api_url).hostname if api_url else None
     try:
         host = urllib.parse.urlsplit(act.answer_url).hostname
     except ValueError:

@@ -1,0 +1,83 @@
+"""The guard at the socket: the name is resolved, every address is checked, and the very address checked is connected.
+
+A check before the call would not do: between it and the connection a name can change its address, and there are more
+spellings of 127.0.0.1 than any check of spellings knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+
+import httpcore
+
+from signalcraft.domain.addresses import BLOCKED, Allowed, objection
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+"""(host name or address in any spelling, port) → IP addresses, best first. Raises OSError where there are none."""
+
+ADDRESSES_TRIED = 4
+LEAST_SHARE_S = 2.0
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The system's own answer, hosts file included."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[4][0]) for address in found))
+
+
+class Guard(httpcore.AsyncNetworkBackend):
+    """Opens TCP connections for httpcore. `allowed` None: wherever the name leads. TLS and Host keep the name."""
+
+    def __init__(self, allowed: Allowed | None, look_up: Resolve) -> None:
+        self._allowed = allowed
+        self._look_up = look_up
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """A connection to the first address that answers. Raises httpcore.ConnectError with words for people."""
+        addresses = await self._addresses(host, port)
+        share = None if timeout is None else max(timeout / len(addresses), LEAST_SHARE_S)
+        fault: httpcore.ConnectError | httpcore.ConnectTimeout = httpcore.ConnectError("no address")
+        for address in addresses:
+            try:
+                return await self._inner.connect_tcp(address, port, share, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as this:
+                fault = this
+        raise fault
+
+    async def _addresses(self, host: str, port: int) -> list[str]:
+        try:
+            addresses = await self._look_up(host, port)
+        except (OSError, UnicodeError) as fault:
+            raise httpcore.ConnectError(f"{host} has no address") from fault
+        if not addresses:
+            raise httpcore.ConnectError(f"{host} has no address")
+        if self._allowed is not None and not self._allowed.name(host):
+            # One bad address refuses the name: with several, which one is taken is chance.
+            for address in addresses:
+                why = objection(address, self._allowed)
+                if why:
+                    raise httpcore.ConnectError(f"{BLOCKED}{host} leads to {why}")
+        return addresses[:ADDRESSES_TRIED]
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """None is ever opened."""
+        raise httpcore.ConnectError(f"{BLOCKED}a socket of this box")
+
+    async def sleep(self, seconds: float) -> None:
+        """httpcore's pause between its own tries, of which we ask for none."""
+        await asyncio.sleep(seconds)

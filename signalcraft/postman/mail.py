@@ -1,0 +1,141 @@
+"""Mail: one SMTP conversation, and what the server said at which step (RFC 5321, 3207, 4954)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+
+import aiosmtplib
+import msgspec
+from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPResponseException
+
+from signalcraft.domain.delivery import Mail, Reply
+from signalcraft.postman.calls import socket_words
+
+
+class _Lacks(Exception):
+    """The server does not offer what the settings ask for."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the mail server offers no {what}")
+        self.what = what
+
+
+class _Refused(Exception):
+    """Every recipient was refused; `code` is the one that leaves most hope."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class _Talk:
+    """One conversation, and how far it came: connect, auth, mail, rcpt, data."""
+
+    def __init__(self, mail: Mail, tls: ssl.SSLContext) -> None:
+        self.mail = mail
+        self.phase = "connect"
+        self.refused: dict[str, str] = {}
+        self.client = SMTP(
+            hostname=mail.host,
+            port=mail.port,
+            # Looking up our own full name can take a resolver's whole patience; the short one will do.
+            local_hostname=socket.gethostname() or "localhost",
+            timeout=mail.timeout_s,
+            use_tls=mail.security == "tls",
+            start_tls=False,
+            tls_context=tls,
+        )
+
+    async def say(self) -> str:
+        """Hands the mail over; the server's last words. Raises what aiosmtplib raises, _Lacks and _Refused."""
+        client, mail = self.client, self.mail
+        await client.connect()
+        await client.ehlo()
+        if mail.security == "starttls":
+            if not client.supports_extension("starttls"):
+                raise _Lacks("STARTTLS")
+            await client.starttls()
+            await client.ehlo()
+        if mail.username:
+            self.phase = "auth"
+            if not client.supported_auth_methods:
+                raise _Lacks("sign-in (AUTH)")
+            await client.login(mail.username, mail.password)
+        self.phase = "mail"
+        await client.mail(mail.sender)
+        self.phase = "rcpt"
+        await self._recipients()
+        self.phase = "data"
+        response = await client.data(mail.message)
+        return response.message
+
+    async def _recipients(self) -> None:
+        refusals: list[SMTPRecipientRefused] = []
+        for recipient in self.mail.recipients:
+            try:
+                await self.client.rcpt(recipient)
+            except SMTPRecipientRefused as refusal:
+                refusals.append(refusal)
+                self.refused[recipient] = f"{refusal.code} {refusal.message}"
+        if len(refusals) == len(self.mail.recipients):
+            # One that may be taken later (4xx) is a reason to come back, whatever is said of the others.
+            best = min(refusals, key=lambda refusal: refusal.code, default=None)
+            raise _Refused(best.code if best else 550, best.message if best else "no recipients")
+
+
+async def hand_over(mail: Mail, tls: ssl.SSLContext) -> Reply:
+    """Reply.status is the SMTP code that settled it, its body {"text", "refused"}, its headers `smtp-phase` and, where
+    the server does not offer what the settings ask for, `smtp-lacks`. Never raises, but for cancellation.
+    """
+    try:
+        talk = _Talk(mail, tls)
+    except ValueError:
+        return Reply(status=0, error="the mail cannot be sent: its server's name is not valid")
+    try:
+        async with asyncio.timeout(mail.timeout_s):
+            text = await talk.say()
+    except Exception as fault:
+        return _fault(talk, fault)
+    else:
+        # Taken: whatever happens to the good-bye, the mail is theirs.
+        try:
+            async with asyncio.timeout(2):
+                await talk.client.quit()
+        except Exception:  # noqa: S110 - nothing to be done, and nothing lost
+            pass
+        return _reply(talk, 250, text)
+    finally:
+        talk.client.close()
+
+
+def _reply(talk: _Talk, code: int, text: str) -> Reply:
+    body = msgspec.json.encode({"text": _sound(text), "refused": {k: _sound(v) for k, v in talk.refused.items()}})
+    return Reply(status=code, headers={"smtp-phase": talk.phase}, body=body)
+
+
+def _sound(text: str) -> str:
+    # aiosmtplib keeps a server's bytes that are no UTF-8 as lone surrogates, which JSON cannot carry.
+    return text.encode("utf-8", "replace").decode("utf-8")[:500]
+
+
+def _fault(talk: _Talk, fault: Exception) -> Reply:
+    if isinstance(fault, SMTPResponseException):
+        return _reply(talk, fault.code, fault.message)
+    if isinstance(fault, _Refused):
+        return _reply(talk, fault.code, fault.text)
+    headers = {"smtp-phase": talk.phase}
+    if isinstance(fault, _Lacks):
+        return Reply(status=0, headers={**headers, "smtp-lacks": fault.what}, error=str(fault))
+    if isinstance(fault, TimeoutError):  # aiosmtplib's are its subclasses
+        words = f"no answer within {talk.mail.timeout_s:g} s"
+    elif isinstance(fault, aiosmtplib.SMTPServerDisconnected):
+        words = "the mail server hung up"
+    elif isinstance(fault, (OSError, SMTPException)):
+        words = socket_words(fault)
+    else:
+        words = f"the mail could not be handed over ({type(fault).__name__})"
+    # Once the text is on its way the server may have taken it, even though its answer never came.
+    return Reply(status=0, headers=headers, error=words, sent_maybe=talk.phase == "data")
