@@ -29,7 +29,7 @@ TAG_VALUE_MAX = 500
 
 
 class HttpInbound(Struct, frozen=True):
-    """One HTTP request as it arrived. Header names are lower case; `rest` is the path after the token ("" or "/v2/…")."""
+    """One HTTP request as it arrived. Header names are lower case; `rest` is the path after the token ("", "/v2/…")."""
 
     method: str
     rest: str
@@ -43,10 +43,11 @@ class Event(Struct, kw_only=True):
 
     Fields that the body is silent about are None (""/{} for message and tags).
 
-    * `source_event_id`: the most specific id in the body; `dedup_key`: the vendor's problem identity, as the body spells it.
+    * `source_event_id`: the most specific id in the body; `dedup_key`: the vendor's problem identity, as spelt there.
     * `fingerprint`: what groups are folded by; None means "use dedup_key, else derive from project and title".
-    * `delivery_key`: the same for every re-delivery of one statement and for no other; None means "the hash of the body".
-    * `any_project`: the statement names no project because its vendor leaves it out; it is matched by fingerprint alone.
+    * `delivery_key`: the same for every re-delivery of one statement and for no other; None: nothing in it is, so
+      that each arrival counts.
+    * `any_project`: the statement names no project because its vendor leaves it out: matched by fingerprint alone.
     * `truncated_batch`: the sender cut its list: a member that is missing is not resolved.
     * `action`: the vendor's word ("issue.resolved"), for timelines. `actor`: who did it there, for timelines.
     """

@@ -29,7 +29,7 @@ SYSTEM = Actor("system", "signalcraft", "SignalCraft")
 
 
 class Group(Struct, kw_only=True):
-    """One row of alert_group, field by field (see storage/migrations/0001_first.sql). Mutable: loaded, changed, stored."""
+    """One row of alert_group, field by field (see storage/migrations/0001_first.sql): loaded, changed, stored."""
 
     id: int
     workspace_id: int
@@ -106,7 +106,7 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 def absorb(group: Group, event: Event, now_ms: int, policy: Policy, *, spike: bool = False) -> Change:
-    """Takes one firing event into a group that is unresolved, or resolved within the window. Changes the group in place."""
+    """Takes one firing event into a group that is unresolved, or resolved within the window; changes it in place."""
     change = Change()
     quiet_ms = max(now_ms - group.last_seen_ms, 0)
     before = group.severity

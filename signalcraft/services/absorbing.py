@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from signalcraft.config import Settings
-from signalcraft.domain import fingerprint, group as grouping, routing
+from signalcraft.domain import fingerprint, routing
+from signalcraft.domain import group as grouping
 from signalcraft.domain.event import Event
 from signalcraft.domain.group import Actor, Change, Group, Policy
 from signalcraft.domain.severity import UNKNOWN, Severity
@@ -248,7 +249,7 @@ def _spikes(tx: Tx, group: Group, now_ms: int, policy: Policy) -> bool:
 def _resolve(
     tx: Tx, snapshot: Snapshot, live: IntegrationLive, said: Statement, now_ms: int, settings: Settings
 ) -> int | None:
-    """Every unresolved group that the statement speaks of ends; the id of the newest, else of the last one that ended."""
+    """Every unresolved group that the statement speaks of ends; the newest's id, else the last ended one's."""
     fitting = _fits_resolution(groups.unresolved_of(tx, live.workspace_id, said.identity), said.event)
     for group in fitting:
         _end(tx, snapshot, group, said.event.actor or live.source.LABEL, now_ms, settings)

@@ -53,11 +53,15 @@ class Ingest:
 
         Raises NotFound (unknown token), BadSignature, Unreadable (kept in quarantine), TooMany, Busy.
         """
-        now_ms = self.now()
-        snapshot = self.registry.snapshot
-        live = self.registry.by_token(kind, token, now_ms)
+        live = self.registry.by_token(kind, token, self.now())
         if live is None or not live.enabled:
             raise NotFound("no such webhook address")
+        return await self.take(live, inbound)
+
+    async def take(self, live: IntegrationLive, inbound: HttpInbound) -> list[Receipt]:
+        """`receive` for an integration that is known already."""
+        now_ms = self.now()
+        snapshot = self.registry.snapshot
         self._verify(live, inbound, now_ms)
         over = not self.refusals.within_limit(live.workspace_id, now_ms)
         if over and self.settings.limits.overflow == "reject":

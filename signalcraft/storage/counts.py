@@ -17,7 +17,8 @@ def total(tx: Tx, workspace_id: int, what: str, from_ms: int, until_ms: int) -> 
     """The sum of a counter over [from, until), by whole minutes."""
     return int(
         tx.value(
-            "select coalesce(sum(n), 0) from minute_count where workspace_id = ? and minute >= ? and minute < ? and what = ?",
+            "select coalesce(sum(n), 0) from minute_count"
+            " where workspace_id = ? and minute >= ? and minute < ? and what = ?",
             (workspace_id, from_ms // 60_000, -(-until_ms // 60_000), what),
         )
     )

@@ -48,7 +48,7 @@ def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
 
 
 class Tx:
-    """What a work may do with the database. Cursors are always exhausted: apsw runs a statement only as far as rows are read."""
+    """What a work may do with the database. Cursors are always exhausted: apsw runs a statement only as far as read."""
 
     __slots__ = ("_connection", "_cursor", "_mint", "after_commit")
 
@@ -148,7 +148,7 @@ class Db:
 
     @contextmanager
     def direct(self) -> Iterator[Tx]:
-        """One transaction on the calling thread, while no writer thread runs (migrations, a command beside no server)."""
+        """One transaction on the calling thread, while no writer thread runs (migrations, commands alone)."""
         if self._thread is not None:
             raise RuntimeError("the writer thread runs")
         tx = Tx(self._connection, self._mint)

@@ -12,7 +12,8 @@ from signalcraft.domain.severity import Severity
 from signalcraft.storage.db import Row, Tx
 
 _FIELDS: Final = (
-    "id, workspace_id, integration_id, group_id, inbox_id, source, kind, status, severity, project, environment, title, message,"
+    "id, workspace_id, integration_id, group_id, inbox_id, source, kind, status, severity, project,"
+    " environment, title, message,"
     " source_event_id, dedup_key, link, tags, users, action, actor, occurred_ms, received_ms"
 )
 FIELDS: Final = _FIELDS
@@ -63,7 +64,8 @@ def insert(
         _INSERT,
         (
             event_id, workspace_id, integration_id, group_id, inbox_id, source, event.kind, event.status,
-            None if event.severity is None else int(event.severity), event.project, event.environment, event.title, event.message,
+            None if event.severity is None else int(event.severity), event.project, event.environment, event.title,
+            event.message,
             event.source_event_id, event.dedup_key, event.link, _ENCODER.encode(event.tags).decode() if event.tags else "{}",
             event.users, event.action, event.actor, event.occurred_ms, received_ms,
         ),
@@ -73,10 +75,11 @@ def insert(
 def from_row(row: Row) -> Stored:
     """A Stored of one row of `FIELDS`."""
     return Stored(
-        id=row[0], workspace_id=row[1], integration_id=row[2], group_id=row[3], inbox_id=row[4], source=row[5], kind=row[6],
-        status=row[7], severity=row[8], project=row[9], environment=row[10], title=row[11], message=row[12],
-        source_event_id=row[13], dedup_key=row[14], link=row[15], tags=msgspec.json.decode(row[16], type=dict[str, str]),
-        users=row[17], action=row[18], actor=row[19], occurred_ms=row[20], received_ms=row[21],
+        id=row[0], workspace_id=row[1], integration_id=row[2], group_id=row[3], inbox_id=row[4], source=row[5],
+        kind=row[6], status=row[7], severity=row[8], project=row[9], environment=row[10], title=row[11],
+        message=row[12], source_event_id=row[13], dedup_key=row[14], link=row[15],
+        tags=msgspec.json.decode(row[16], type=dict[str, str]), users=row[17], action=row[18], actor=row[19],
+        occurred_ms=row[20], received_ms=row[21],
     )  # fmt: skip
 
 

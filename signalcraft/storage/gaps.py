@@ -10,7 +10,7 @@ from signalcraft.storage.db import Tx
 
 
 class Gap(Struct, frozen=True):
-    """One interval. `refused` counts the senders that were sent away (0 where nobody could count: the process was down)."""
+    """One interval. `refused` counts the senders that were sent away (0 where the process was down)."""
 
     id: int
     workspace_id: int

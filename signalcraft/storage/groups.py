@@ -12,22 +12,33 @@ from signalcraft.errors import NotFound
 from signalcraft.storage.db import Row, Tx
 
 _FIELDS: Final = (
-    "id, workspace_id, integration_id, scope, identity, group_key, source, project, environment, fingerprint, title, message, link,"
-    " tags, severity, status, count, episode, first_seen_ms, last_seen_ms, retold_ms, severity_at_answer, acknowledged_ms,"
-    " acknowledged_by, assignee, snoozed_until_ms, resolved_ms, resolved_by, resolution_note, runbook_url, users_affected,"
+    "id, workspace_id, integration_id, scope, identity, group_key, source, project, environment, fingerprint,"
+    " title, message, link,"
+    " tags, severity, status, count, episode, first_seen_ms, last_seen_ms, retold_ms, severity_at_answer,"
+    " acknowledged_ms,"
+    " acknowledged_by, assignee, snoozed_until_ms, resolved_ms, resolved_by, resolution_note, runbook_url,"
+    " users_affected,"
     " settle_ms, spike_minute, memory, updated_ms"
 )
 FIELDS: Final = _FIELDS
 """The columns that `from_row` reads, in order."""
 
 _BY_ID: Final = f"select {_FIELDS} from alert_group where id = ?"
-_OF_IDENTITY: Final = f"select {_FIELDS} from alert_group where identity = ? and workspace_id = ? and status <> 'resolved' order by id desc limit 50"
-_ENDED: Final = f"select {_FIELDS} from alert_group where identity = ? and workspace_id = ? and status = 'resolved' order by id desc limit 20"
-_INSERT: Final = f"insert into alert_group ({_FIELDS}) values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_OF_IDENTITY: Final = (
+    f"select {_FIELDS} from alert_group where identity = ? and workspace_id = ? and status <> 'resolved'"
+    " order by id desc limit 50"
+)
+_ENDED: Final = (
+    f"select {_FIELDS} from alert_group where identity = ? and workspace_id = ? and status = 'resolved'"
+    " order by id desc limit 20"
+)
+_INSERT: Final = f"insert into alert_group ({_FIELDS}) values ({', '.join('?' * 35)})"
 _STORE: Final = (
-    "update alert_group set group_key=?, project=?, environment=?, message=?, link=?, tags=?, severity=?, status=?, count=?,"
+    "update alert_group set group_key=?, project=?, environment=?, message=?, link=?, tags=?, severity=?,"
+    " status=?, count=?,"
     " episode=?, last_seen_ms=?, retold_ms=?, severity_at_answer=?, acknowledged_ms=?, acknowledged_by=?, assignee=?,"
-    " snoozed_until_ms=?, resolved_ms=?, resolved_by=?, resolution_note=?, runbook_url=?, users_affected=?, settle_ms=?,"
+    " snoozed_until_ms=?, resolved_ms=?, resolved_by=?, resolution_note=?, runbook_url=?, users_affected=?,"
+    " settle_ms=?,"
     " spike_minute=?, memory=?, updated_ms=? where id=?"
 )
 _TAGS: Final = msgspec.json.Decoder(dict[str, str])
@@ -43,21 +54,23 @@ def _json(value: object) -> str:
 def from_row(row: Row) -> Group:
     """A Group of one row of `FIELDS`."""
     (
-        id_, workspace_id, integration_id, scope, identity, group_key, source, project, environment, fingerprint, title, message,
-        link, tags, severity, status, count, episode, first_seen_ms, last_seen_ms, retold_ms, severity_at_answer, acknowledged_ms,
-        acknowledged_by, assignee, snoozed_until_ms, resolved_ms, resolved_by, resolution_note, runbook_url, users_affected,
-        settle_ms, spike_minute, memory, updated_ms,
+        id_, workspace_id, integration_id, scope, identity, group_key, source, project, environment, fingerprint,
+        title, message, link, tags, severity, status, count, episode, first_seen_ms, last_seen_ms, retold_ms,
+        severity_at_answer, acknowledged_ms, acknowledged_by, assignee, snoozed_until_ms, resolved_ms, resolved_by,
+        resolution_note, runbook_url, users_affected, settle_ms, spike_minute, memory, updated_ms,
     ) = row  # fmt: skip
     return Group(
-        id=id_, workspace_id=workspace_id, integration_id=integration_id, scope=scope, identity=identity, group_key=group_key,
-        source=source, project=project, environment=environment, fingerprint=fingerprint, title=title, message=message, link=link,
+        id=id_, workspace_id=workspace_id, integration_id=integration_id, scope=scope, identity=identity,
+        group_key=group_key, source=source, project=project, environment=environment, fingerprint=fingerprint,
+        title=title, message=message, link=link,
         tags=_TAGS.decode(tags) if tags != "{}" else {}, severity=_SEVERITIES[severity], status=status, count=count,
         episode=episode, first_seen_ms=first_seen_ms, last_seen_ms=last_seen_ms, retold_ms=retold_ms,
         severity_at_answer=None if severity_at_answer is None else _SEVERITIES[severity_at_answer],
         acknowledged_ms=acknowledged_ms, acknowledged_by=acknowledged_by,
         assignee=None if assignee is None else _ACTOR.decode(assignee), snoozed_until_ms=snoozed_until_ms,
         resolved_ms=resolved_ms, resolved_by=resolved_by, resolution_note=resolution_note, runbook_url=runbook_url,
-        users_affected=users_affected, settle_ms=settle_ms, spike_minute=spike_minute, memory=memory, updated_ms=updated_ms,
+        users_affected=users_affected, settle_ms=settle_ms, spike_minute=spike_minute, memory=memory,
+        updated_ms=updated_ms,
     )  # fmt: skip
 
 
@@ -90,13 +103,14 @@ def insert(tx: Tx, group: Group) -> None:
     tx.run(
         _INSERT,
         (
-            group.id, group.workspace_id, group.integration_id, group.scope, group.identity, group.group_key, group.source,
-            group.project, group.environment, group.fingerprint, group.title, group.message, group.link,
+            group.id, group.workspace_id, group.integration_id, group.scope, group.identity, group.group_key,
+            group.source, group.project, group.environment, group.fingerprint, group.title, group.message,
+            group.link,
             _json(group.tags) if group.tags else "{}", int(group.severity), group.status, group.count, group.episode,
-            group.first_seen_ms, group.last_seen_ms, group.retold_ms, _rank(group.severity_at_answer), group.acknowledged_ms,
-            group.acknowledged_by, _actor(group.assignee), group.snoozed_until_ms, group.resolved_ms, group.resolved_by,
-            group.resolution_note, group.runbook_url, group.users_affected, group.settle_ms, group.spike_minute, group.memory,
-            group.updated_ms,
+            group.first_seen_ms, group.last_seen_ms, group.retold_ms, _rank(group.severity_at_answer),
+            group.acknowledged_ms, group.acknowledged_by, _actor(group.assignee), group.snoozed_until_ms,
+            group.resolved_ms, group.resolved_by, group.resolution_note, group.runbook_url, group.users_affected,
+            group.settle_ms, group.spike_minute, group.memory, group.updated_ms,
         ),
     )  # fmt: skip
 
@@ -108,10 +122,10 @@ def store(tx: Tx, group: Group) -> None:
         (
             group.group_key, group.project, group.environment, group.message, group.link,
             _json(group.tags) if group.tags else "{}", int(group.severity), group.status, group.count, group.episode,
-            group.last_seen_ms, group.retold_ms, _rank(group.severity_at_answer), group.acknowledged_ms, group.acknowledged_by,
-            _actor(group.assignee), group.snoozed_until_ms, group.resolved_ms, group.resolved_by, group.resolution_note,
-            group.runbook_url, group.users_affected, group.settle_ms, group.spike_minute, group.memory, group.updated_ms,
-            group.id,
+            group.last_seen_ms, group.retold_ms, _rank(group.severity_at_answer), group.acknowledged_ms,
+            group.acknowledged_by, _actor(group.assignee), group.snoozed_until_ms, group.resolved_ms,
+            group.resolved_by, group.resolution_note, group.runbook_url, group.users_affected, group.settle_ms,
+            group.spike_minute, group.memory, group.updated_ms, group.id,
         ),
     )  # fmt: skip
 

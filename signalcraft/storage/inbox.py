@@ -72,8 +72,8 @@ def keep(
     tx.run(
         f"insert into inbox ({_FIELDS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            inbox_id, workspace_id, integration_id, now_ms, state, why, packed.rest, packed.query, packed.headers, packed.codec,
-            packed.body,
+            inbox_id, workspace_id, integration_id, now_ms, state, why, packed.rest, packed.query, packed.headers,
+            packed.codec, packed.body,
         ),
     )  # fmt: skip
 
@@ -110,7 +110,8 @@ def body(tx: Tx, workspace_id: int, inbox_id: int) -> bytes:
 def quarantined(tx: Tx, workspace_id: int, before: int | None = None, limit: int = 50) -> list[Kept]:
     """What waits in quarantine, newest first; those with ids below `before`."""
     rows = tx.all(
-        f"select {_FIELDS} from inbox where workspace_id = ? and state = 'quarantined' and id < ? order by id desc limit ?",
+        f"select {_FIELDS} from inbox where workspace_id = ? and state = 'quarantined' and id < ?"
+        " order by id desc limit ?",
         (workspace_id, before or 2**63 - 1, limit),
     )
     return [_kept(row) for row in rows]

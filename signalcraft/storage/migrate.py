@@ -38,7 +38,8 @@ def up(db: Db) -> list[str]:
     now = version(db)
     if now > newest():
         raise BadSetting(
-            f"this database is at schema {now}, newer than this program's {newest()}: install the newer SignalCraft again",
+            f"this database is at schema {now}, newer than this program's {newest()}: "
+            "install the newer SignalCraft again",
             path="data.dir",
         )
     done = []

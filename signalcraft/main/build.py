@@ -1,0 +1,117 @@
+"""Building the house: the data directory is locked, migrated and opened; every service gets what it needs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from signalcraft import logs
+from signalcraft.config import Settings
+from signalcraft.errors import Fault
+from signalcraft.postman import Postman
+from signalcraft.services.accounts import Accounts
+from signalcraft.services.configure import Configure
+from signalcraft.services.deliver import Deliver
+from signalcraft.services.health import Health
+from signalcraft.services.house import House
+from signalcraft.services.ingest import Ingest
+from signalcraft.services.registry import Registry
+from signalcraft.services.respond import Respond
+from signalcraft.services.watch import Watch
+from signalcraft.storage import disks, migrate, outbox, vault, workspaces
+from signalcraft.storage.db import Db
+from signalcraft.storage.lock import DataLock
+
+log = logging.getLogger(__name__)
+
+
+def system_now() -> int:
+    """The clock: milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def open_house(
+    settings: Settings, *, now: Callable[[], int] = system_now, lock: DataLock | None = None
+) -> tuple[House, DataLock]:
+    """Everything but the loops and listeners; the writer thread runs. Close with `close_house`.
+
+    `lock`: the data directory's, where the caller has taken it already. Raises Held (the directory is in use),
+    BadSetting (a newer schema, a wrong or missing master key) having touched nothing else.
+    """
+    data_dir = settings.data.path
+    if lock is None:
+        lock = DataLock(data_dir)
+        lock.take("serve")
+    try:
+        return _open(settings, data_dir, now), lock
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _open(settings: Settings, data_dir: Path, now: Callable[[], int]) -> House:
+    disks.refuse_network(data_dir)
+    db = Db(data_dir / "signalcraft.db", queue_max=settings.limits.queue_max)
+    try:
+        applied = migrate.up(db)
+        for name in applied:
+            log.info("migration applied", extra={"migration": name})
+        keys = vault.Vault(vault.load_master_key(settings, data_dir, db))
+        keys.check(db)
+        with db.direct() as tx:
+            workspaces.ensure_default(tx, now())
+            released = outbox.release_leases(tx)
+        if released:
+            log.info("deliveries of the earlier run are owed again", extra={"deliveries": released})
+        db.start()
+        registry = Registry(settings, keys)
+        with db.reading() as reader:
+            registry.reload(reader)
+    except BaseException:
+        with suppress(Fault, RuntimeError):
+            db.stop()
+        raise
+    return _wire(settings, data_dir, now, db, keys, registry)
+
+
+def _wire(
+    settings: Settings, data_dir: Path, now: Callable[[], int], db: Db, keys: vault.Vault, registry: Registry
+) -> House:
+    postman = Postman(allow=settings.outbound.allow, ca_file=settings.outbound.ca_file)
+    configure = Configure(settings, db, registry, keys, now)
+    ingest = Ingest(settings, db, registry, now)
+    deliver = Deliver(settings, db, registry, keys, postman, now)
+    respond = Respond(settings, db, registry, now)
+    house = House(
+        settings=settings,
+        data_dir=data_dir,
+        now=now,
+        db=db,
+        vault=keys,
+        registry=registry,
+        postman=postman,
+        ingest=ingest,
+        respond=respond,
+        deliver=deliver,
+        watch=Watch(settings, db, registry, ingest, now),
+        configure=configure,
+        accounts=Accounts(db, now),
+        health=Health(settings, db, registry, deliver, ingest, now),
+        started_ms=now(),
+    )
+    db.on_commit = deliver.wake
+    return house
+
+
+async def close_house(house: House, lock: DataLock) -> bool:
+    """Ends what `open_house` began: outbound connections, the writer, the lock. False: not drained in time."""
+    await house.postman.close()
+    drained = house.db.stop()
+    lock.release()
+    if not drained:
+        log.error("the writer was not drained in time", extra={"queued": house.db.queued})
+    logs.flush()
+    return drained

@@ -1,0 +1,224 @@
+"""The running program: listeners, loops, and an end in order that no open stream can hold up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import uvloop
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+from signalcraft.config import Settings
+from signalcraft.errors import BadSetting
+from signalcraft.http.app import create_app
+from signalcraft.http.control import ControlServer
+from signalcraft.jobs import Jobs
+from signalcraft.main.build import close_house, open_house, system_now
+from signalcraft.main.sockets import SlackSockets
+from signalcraft.main.systemd import Systemd
+from signalcraft.services.house import House
+from signalcraft.storage.lock import DataLock
+
+log = logging.getLogger(__name__)
+
+REQUESTS_S = 10.0
+"""How long a stop waits for requests under way."""
+
+
+class Program:
+    """One SignalCraft. `start` returns when it listens; `stop` ends it in order; `abort` ends it as a kill would."""
+
+    def __init__(self, settings: Settings, *, now: Callable[[], int] = system_now) -> None:
+        self.settings = settings
+        self.now = now
+        self.house: House
+        self._lock: DataLock
+        self._server: Server
+        self._control: ControlServer
+        self._sockets: SlackSockets
+        self._jobs: Jobs | None = None
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._stop = asyncio.Event()
+        self._systemd = Systemd()
+        self.failed: BaseException | None = None
+
+    async def start(self) -> None:
+        """Raises BadSetting when the data directory or the address cannot be used."""
+        self.house, self._lock = open_house(self.settings, now=self.now)
+        host, port = listen_address(self.settings.http.listen)
+        try:
+            _refuse_taken(host, port)
+            app = create_app(self.house)
+            self._server = Server(
+                app,
+                address=host,
+                port=port,
+                interface=Interfaces.ASGI,
+                backlog=1024,
+                backpressure=1024,
+                log_enabled=False,
+                websockets=False,
+            )
+            self._spawn("http", self._server.serve())
+            await _listening(host, port, self._tasks[0])
+            self._control = ControlServer(app, self.house.data_dir)
+            await self._control.start()
+        except BaseException:
+            await self._end_tasks()
+            await close_house(self.house, self._lock)
+            raise
+        await self.house.watch.boot(self.now())
+        self._spawn("deliver", self.house.deliver.run(self._stop))
+        self._spawn("watch", self._every(1.0, self._second))
+        self._sockets = SlackSockets(self.house)
+        self._spawn("sockets", self._sockets.run(self._stop))
+        self._jobs = Jobs(self.house)
+        await asyncio.to_thread(self._jobs.start)
+        self.house.ready = True
+        self._systemd.tell("READY=1", f"STATUS=listening on {self.settings.http.listen}")
+        if self._systemd.watchdog_s:
+            self._spawn("watchdog", self._every(self._systemd.watchdog_s / 3, self._alive))
+        log.info("listening", extra={"address": self.settings.http.listen, "data_dir": str(self.house.data_dir)})
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        # A loop that dies while we run means alerts that are not told: end loudly and be restarted.
+        if self._stop.is_set() or task.cancelled():
+            return
+        self.failed = task.exception() or RuntimeError(f"{task.get_name()} ended by itself")
+        log.critical("a loop died", extra={"loop": task.get_name()}, exc_info=self.failed)
+        self._stop.set()
+
+    async def _every(self, seconds: float, call: Callable[[], Awaitable[None]]) -> None:
+        while not self._stop.is_set():
+            try:
+                await call()
+            except Exception:
+                log.exception("a periodic call failed")
+            try:
+                await asyncio.wait_for(self._stop.wait(), seconds)
+            except TimeoutError:
+                continue
+
+    async def _second(self) -> None:
+        await self.house.ingest.refusals.flush()
+        await self.house.watch.tick(self.now())
+
+    async def _alive(self) -> None:
+        # Alive means: a write commits and the delivery loop turns. systemd restarts what does not say so.
+        await asyncio.wait_for(self.house.db.write(lambda tx: tx.value("select 1")), 5)
+        if self.house.deliver.turning():
+            self._systemd.tell("WATCHDOG=1")
+
+    async def wait(self) -> None:
+        """Until somebody asks for the end, or a loop died."""
+        await self._stop.wait()
+
+    def ask_to_stop(self) -> None:
+        """From a signal handler on the loop."""
+        self._stop.set()
+
+    async def stop(self) -> bool:
+        """Ends in order: streams, requests (10 s), loops, writer (5 s). False when something did not end in time."""
+        self._systemd.tell("STOPPING=1")
+        self._stop.set()
+        self.house.stopping = True
+        log.info("stopping: requests under way are answered")
+        self._server.stop()
+        in_time = await self._end_tasks()
+        await self._control.stop()
+        if self._jobs is not None:
+            await asyncio.to_thread(self._jobs.stop)
+        log.info("stopping: the writer is drained")
+        drained = await close_house(self.house, self._lock)
+        log.info("stopped", extra={"in_time": in_time and drained})
+        return in_time and drained
+
+    async def _end_tasks(self) -> bool:
+        self._stop.set()
+        if not self._tasks:
+            return True
+        _, late = await asyncio.wait(self._tasks, timeout=REQUESTS_S)
+        for task in late:
+            log.warning("did not end in time", extra={"loop": task.get_name()})
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=2)
+        return not late
+
+    async def abort(self) -> None:
+        """Ends as a kill -9 would, as far as one process can: nothing is drained, settled or said. For tests."""
+        self._stop.set()
+        for task in self._tasks:
+            task.cancel()
+        self.house.db.abandon()
+        await asyncio.wait(self._tasks, timeout=5)
+        self._server.stop()
+        await self._control.stop()
+        if self._jobs is not None:
+            await asyncio.to_thread(self._jobs.stop)
+        await self.house.postman.close()
+        self._lock.release()
+
+
+def listen_address(listen: str) -> tuple[str, int]:
+    """`host:port` or `[v6]:port`. The form was checked when the settings were loaded."""
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104  # an empty host means every address
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    # SO_REUSEPORT would let two programs share a port in silence: bind once without it.
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as problem:
+            raise BadSetting(f"{host}:{port} cannot be listened on: {problem.strerror}", path="http.listen") from None
+
+
+async def _listening(host: str, port: int, server: asyncio.Task[Any]) -> None:
+    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    for _ in range(500):
+        if server.done():
+            raise BadSetting(f"the listener ended at once: {server.exception()}", path="http.listen")
+        try:
+            _, writer = await asyncio.open_connection(target, port)
+        except OSError:
+            await asyncio.sleep(0.01)
+            continue
+        writer.close()
+        return
+    raise BadSetting(f"{host}:{port} did not answer in time", path="http.listen")
+
+
+async def _serve(settings: Settings) -> int:
+    program = Program(settings)
+    loop = asyncio.get_running_loop()
+    await program.start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, program.ask_to_stop)
+    await program.wait()
+    # Whatever hangs, the end comes: systemd's own limit is 60 s.
+    loop.call_later(45, lambda: os._exit(1))
+    in_time = await program.stop()
+    return 0 if in_time and program.failed is None else 1
+
+
+def serve(settings: Settings) -> int:
+    """Runs until a signal; the exit code. Raises BadSetting before anything listens."""
+    sys.setswitchinterval(0.005)
+    return uvloop.run(_serve(settings))
