@@ -115,14 +115,24 @@ function flash(node) {
   node.classList.add("flash");
 }
 
+// Somebody is choosing from a menu of it: an edit must not take the menu away under their pointer.
+const inUse = (node) => node.querySelector(":popover-open, select:focus") !== null;
+
 // Puts one message where it belongs in the open channel, or takes it away.
 function refresh(m, changed) {
   const old = $(idOf(m));
   if (m.channel !== state.active) return;
   if (!inChannel(m)) { old?.remove(); return; }
+  if (old && inUse(old)) {
+    setTimeout(() => refresh(state.messages.get(key(m)), changed), 400);
+    return;
+  }
   const node = messageNode(m, false);
   if (old) {
+    const focused = old.contains(document.activeElement) ? [...old.querySelectorAll("button, a, select")].indexOf(document.activeElement) : -1;
+    node.dataset.ts = m.ts;
     old.replaceWith(node);
+    if (focused >= 0) node.querySelectorAll("button, a, select")[focused]?.focus({ preventScroll: true });
     if (changed) flash(node);
     return;
   }

@@ -96,6 +96,7 @@ const ELEMENTS = {
     node.value = initial;
     node.addEventListener("change", async () => {
       const chosen = node.value;
+      node.blur();
       if (await confirmed(e.confirm)) await busy(node, () => press(e, block, chosen));
       node.value = initial;
     });
