@@ -68,10 +68,11 @@ class Vault:
                 "insert into vault_key (id, workspace_id, salt, created_ms) values (?, ?, ?, ?)",
                 (row[0], workspace_id, row[1], now_ms),
             )
-        key_id, salt = row
+        key_id: int = row[0]
+        salt: bytes = row[1]
         nonce = secrets.token_bytes(24)
         head = bytes((_VERSION,)) + key_id.to_bytes(8, "big")
-        sealed = crypto_aead_xchacha20poly1305_ietf_encrypt(
+        sealed: bytes = crypto_aead_xchacha20poly1305_ietf_encrypt(
             data, _bound(head, workspace_id, aad), nonce, self._derived(key_id, workspace_id, salt)
         )
         return head + nonce + sealed

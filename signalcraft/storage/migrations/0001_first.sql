@@ -39,6 +39,7 @@ create table channel (
     broken_why text,
     broken_ms integer,
     last_sent_ms integer,
+    previous_until_ms integer,                    -- until then an earlier secret signs too (rotation with overlap)
     created_ms integer not null,
     updated_ms integer not null,
     unique (workspace_id, name)
@@ -194,6 +195,9 @@ create table conversation (
     repeat_ms integer,                            -- tell again after so long unanswered
     next_repeat_ms integer,
     receipt text not null default '{}',           -- JSON; {} until the first post was taken
+    via text not null default 'route' check (via in ('route', 'escalation', 'fallback')),
+    edits integer not null default 0,             -- whether its channel can edit a posted message
+    posted_ms integer,                            -- when the message was taken; null: there is none (yet)
     primary key (group_id, channel_id)
 ) strict, without rowid;
 create index conversation_repeat on conversation (next_repeat_ms) where next_repeat_ms is not null;
@@ -219,11 +223,14 @@ create table delivery (
     owed_ms integer not null,
     next_ms integer not null,
     lease_ms integer,
+    tried_ms integer,                             -- when the last try began: pacing goes on from there after a restart
     sent_ms integer
 ) strict;
 create index delivery_due on delivery (channel_id, rank, next_ms, id) where state = 'owed';
 create index delivery_sending on delivery (lease_ms) where state = 'sending';
 create unique index delivery_one_edit on delivery (group_id, channel_id) where state = 'owed' and kind = 'update';
+create index delivery_open on delivery (group_id, channel_id, id) where state in ('owed', 'sending');
+create index delivery_fallback on delivery (fallback_of) where fallback_of is not null;
 create index delivery_group on delivery (group_id, id) where group_id is not null;
 create index delivery_state on delivery (workspace_id, state, id);
 
