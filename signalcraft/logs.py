@@ -32,24 +32,31 @@ request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", d
 
 _SECRET_LENGTH_MIN = 6  # a shorter word masked everywhere would hide the log, not the secret
 _DEPTH_MAX = 6
+_BETWEEN = "\x1e"  # counts as white space in a pattern, and no pattern but white space itself crosses it
 _TAMED = ("httpx", "httpcore", "_granian", "granian", "huey", "websockets", "aiosmtplib", "asyncio", "litestar")
 _NAMES = r"(?:\w*_)?(?:token|secret|password|passwd|api_?key|master_key)"
 _SHAPES = tuple(
-    (re.compile(pattern, re.DOTALL | re.IGNORECASE), kept + MASK)
-    for pattern, kept in (
-        (r"\b(?:xox[a-z]|xapp)-[\w.-]{6,}", ""),  # Slack's tokens
-        (r"\bwhsec_[\w+/=-]{6,}", ""),  # Standard Webhooks' secrets
-        (r"(/webhooks/(?!slack/actions)[\w-]+/)[^/\s?\"'\\]+", r"\1"),  # the token that authenticates a sender
-        (r"(/services/)T\w+/B\w+/\w+", r"\1"),  # Slack's incoming webhooks
-        (r"\b(bearer[ +])[\w.~+/=-]{8,}", r"\1"),  # the value of an Authorization header
-        (r"\b((?:basic|token|geniekey)[ +])(?=[\w.~+/=-]{0,99}\d)[\w.~+/=-]{8,}", r"\1"),
-        (rf"""(\b{_NAMES}\\?["']?[=:] ?\\?["']?)[^\s"'\\&,;)}}\]]{{6,}}""", r"\1"),
-        (r"(://[^/\s:@\"']*:)[^/\s@\"']+(?=@)", r"\1"),  # the password in an address
-        (r"\bAQ[A-P][\w-]{53}(?![\w-])", ""),  # the token of an acknowledge link (domain/links.py)
-        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", ""),
+    (hints.split(), re.compile(pattern, re.IGNORECASE), kept + MASK)
+    for hints, pattern, kept in (
+        # Words of which a text must hold one (a quick look); what is masked; what stays before it.
+        ("xox xapp-", r"\b(?:xox[a-z]|xapp)-[\w.-]{6,}", ""),  # Slack's tokens
+        ("whsec_", r"\bwhsec_[\w+/=-]{6,}", ""),  # Standard Webhooks' secrets
+        ("/webhooks/", r"(/webhooks/(?!slack/actions)[\w-]+/)[^/\s?\"'\\]+", r"\1"),  # what authenticates a sender
+        ("/services/", r"(/services/)T\w+/B\w+/\w+", r"\1"),  # Slack's incoming webhooks
+        ("bearer", r"\b(bearer[ +])[\w.~+/=-]{8,}", r"\1"),  # the value of an Authorization header
+        ("basic token geniekey", r"\b((?:basic|token|geniekey)[ +])(?=[\w.~+/=-]{0,99}\d)[\w.~+/=-]{8,}", r"\1"),
+        (": =", rf"""(\b{_NAMES}\\?["']?[=:] ?\\?["']?)[^\s"'\\&,;)}}\]]{{6,}}""", r"\1"),
+        ("://", r"(://[^/\s:@\"']*:)[^/\s@\"']+(?=@)", r"\1"),  # the password in an address
+        ("aq", r"\bAQ[A-P][\w-]{53}(?![\w-])", ""),  # the token of an acknowledge link (domain/links.py)
+        (
+            "private key",
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?!-----END)[\w+/=\\:, \r\n-])*(?:-----END[A-Z -]*)?",
+            "",
+        ),
     )
 )
 _HIDING = re.compile(_NAMES, re.IGNORECASE)
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request_id"}
 
 
@@ -58,29 +65,28 @@ class Redactor:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._spellings: set[str] = set()
-        self._known: re.Pattern[str] | None = None
+        self._spellings: tuple[str, ...] = ()
 
     def add(self, *values: str) -> None:
         """From now on these texts are masked, in each way that a line may spell them. Very short ones are left."""
         with self._lock:
-            before = len(self._spellings)
+            spellings = set(self._spellings)
             for value in values:
                 if len(value) >= _SECRET_LENGTH_MIN:
                     in_json = json.dumps(value)[1:-1]
                     plain = json.dumps(value, ensure_ascii=False)[1:-1]
-                    self._spellings |= {value, in_json, plain, repr(value)[1:-1], quote(value), quote(value, safe="")}
-            if len(self._spellings) > before:
-                longest_first = sorted(self._spellings, key=len, reverse=True)
-                self._known = re.compile("|".join(map(re.escape, longest_first)))
+                    spellings |= {value, in_json, plain, repr(value)[1:-1], quote(value), quote(value, safe="")}
+            self._spellings = tuple(sorted(spellings, key=lambda spelling: (-len(spelling), spelling)))
 
     def __call__(self, text: str) -> str:
         """The text with every secret masked."""
-        known = self._known
-        if known is not None:
-            text = known.sub(MASK, text)
-        for shape, kept in _SHAPES:
-            text = shape.sub(kept, text)
+        for spelling in self._spellings:
+            if spelling in text:
+                text = text.replace(spelling, MASK)
+        low = text.lower()
+        for hints, shape, kept in _SHAPES:
+            if any(hint in low for hint in hints):
+                text = shape.sub(kept, text)
         return text
 
 
@@ -113,18 +119,15 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One JSON object without a line break."""
-        out: dict[str, Any] = {
+        message, trace, extra = _said(record)
+        out = {
             "timestamp": _rfc3339(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": redact(_text(record.getMessage())),
+            "message": message,
         }
-        for name, value in _extra(record).items():
-            out[name if name not in out else f"{name}_"] = value
-        trace = _trace(record)
-        if trace:
-            out["exception"] = trace
-        return json.dumps(out, ensure_ascii=False)
+        out |= {name if name not in out else f"{name}_": value for name, value in extra.items()}
+        return _ENCODE(out | {"exception": trace} if trace else out)
 
 
 class TextLines(logging.Formatter):
@@ -132,37 +135,67 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and the lines of a traceback."""
-        extra = "".join(f" {name}={_word(value)}" for name, value in _extra(record).items())
-        message = redact(_text(record.getMessage()))
+        message, trace, extra = _said(record)
+        fields = "".join(f" {name}={_word(value)}" for name, value in extra.items())
         head = f"{_rfc3339(record.created)[11:-1]} {record.levelname:<7} {record.name.removeprefix('signalcraft.')}"
-        return "\n".join(filter(None, (f"{head}: {message}{' ' if extra else ''}{extra}", _trace(record))))
+        return "\n".join(filter(None, (f"{head}: {message}{' ' if fields else ''}{fields}", trace)))
 
 
-def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    found = {name: _clean(value, name) for name, value in vars(record).items() if name not in _STANDARD}
+def _said(record: logging.LogRecord) -> tuple[str, str, dict[str, Any]]:
+    """Message, traceback and fields of a record, masked in one pass over all texts: masking is the dear part."""
+    extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     request = getattr(record, "request_id", "") or request_id.get()
-    return {"request_id": redact(_text(str(request))), **found} if request else found
-
-
-def _clean(value: Any, name: str = "", depth: int = 0) -> Any:
-    """The value as JSON has it, every text in it masked; what has no JSON form as its text."""
-    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    if isinstance(value, dict | list | tuple | set | frozenset) and depth < _DEPTH_MAX:
-        if isinstance(value, dict):
-            return {redact(_text(str(k))): _clean(v, str(k), depth + 1) for k, v in value.items()}
-        return [_clean(item, name, depth + 1) for item in value]
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "backslashreplace")
-    text = redact(_text(str(value)))
-    return MASK if text and _HIDING.fullmatch(name) else text
+    if request:
+        extra = {"request_id": request, **extra}
+    plain = _plain([record.getMessage(), _trace(record), extra])
+    texts: list[str] = []
+    _texts(plain, texts)
+    masked = redact(_BETWEEN.join(texts)).split(_BETWEEN)
+    if len(masked) != len(texts):  # a text held the mark itself
+        masked = [redact(text) for text in texts]
+    message, trace, fields = _put_back(plain, iter(masked))
+    return message, trace, fields
 
 
 def _trace(record: logging.LogRecord) -> str:
     formatter = logging.Formatter()
     trace = formatter.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
     stack = formatter.formatStack(record.stack_info) if record.stack_info else ""
-    return redact(_text("\n".join(filter(None, (trace, stack)))))
+    return "\n".join(filter(None, (trace, stack)))
+
+
+def _plain(value: Any, name: str = "", depth: int = 0) -> Any:
+    """The value as JSON has it; what has no JSON form as its text; a field that is named like a secret masked whole."""
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, dict) and depth < _DEPTH_MAX:
+        return {_text(str(key)): _plain(item, str(key), depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset) and depth < _DEPTH_MAX:
+        return [_plain(item, name, depth + 1) for item in value]
+    text = _text(value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value))
+    return MASK if text and _HIDING.fullmatch(name) else text
+
+
+def _texts(plain: Any, found: list[str]) -> None:
+    if isinstance(plain, str):
+        found.append(plain)
+    elif isinstance(plain, list):
+        for item in plain:
+            _texts(item, found)
+    elif isinstance(plain, dict):
+        for key, item in plain.items():
+            found.append(key)
+            _texts(item, found)
+
+
+def _put_back(plain: Any, masked: Iterator[str]) -> Any:
+    if isinstance(plain, str):
+        return next(masked)
+    if isinstance(plain, list):
+        return [_put_back(item, masked) for item in plain]
+    if isinstance(plain, dict):
+        return {next(masked): _put_back(item, masked) for item in plain.values()}
+    return plain
 
 
 def _text(text: str) -> str:
@@ -177,7 +210,7 @@ def _rfc3339(seconds: float) -> str:
 def _word(value: Any) -> str:
     if isinstance(value, str) and value and not re.search(r"[\s=\"]", value):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return _ENCODE(value)
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -190,7 +223,7 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 def setup(settings: Log, stream: TextIO | None = None) -> None:
-    """Sends every log line to standard error (or `stream`) in the form that the settings ask for. Replaces what was set.
+    """Sends every log line to standard error (or `stream`), as the settings ask. Replaces what was set before.
 
     What no code caught ends in the log too, so that no traceback leaves unmasked.
     """
@@ -232,6 +265,6 @@ def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
         name = args.thread.name if args.thread else "?"
         logging.getLogger("signalcraft").critical(
             "a thread ended by an error",
-            extra={"name_of_thread": name},
+            extra={"thread_name": name},
             exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
         )

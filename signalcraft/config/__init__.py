@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from signalcraft.config.forms import split_listen
-from signalcraft.config.load import Loaded, environment, load
+from signalcraft.config.loading import Loaded, environment, load
 from signalcraft.config.model import Settings
 from signalcraft.config.render import reference, sample
 from signalcraft.config.secret import Secret

@@ -100,6 +100,8 @@ def readable_file(text: str) -> str:
 
 def directory(text: str) -> str:
     """The path of a directory, or nothing; `~` is the home directory. It need not exist yet."""
+    if "\0" in text:
+        raise ValueError("the path of a directory")
     path = os.path.expanduser(text)
     if path and os.path.exists(path) and not os.path.isdir(path):
         raise ValueError("the path of a directory (a file stands there)")

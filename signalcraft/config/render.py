@@ -7,7 +7,7 @@ from inspect import cleandoc
 
 from signalcraft.config.fields import Field, fields, sections
 from signalcraft.config.forms import FORMS
-from signalcraft.config.load import show
+from signalcraft.config.loading import show
 
 _SAMPLE_HEAD = """\
 # SignalCraft's settings. This file is generated from the program (`make gen`): every line is a comment that shows the
