@@ -11,6 +11,7 @@ from signalcraft.domain import fingerprint, routing
 from signalcraft.domain import group as grouping
 from signalcraft.domain.event import Event
 from signalcraft.domain.group import Actor, Change, Group, Policy
+from signalcraft.domain.matcher import Facts
 from signalcraft.domain.severity import UNKNOWN, Severity
 from signalcraft.services import telling
 from signalcraft.services.registry import IntegrationLive, Snapshot
@@ -107,7 +108,7 @@ def _fire(
 
 
 def _route(group: Group, prepared: routing.Prepared, event: Event) -> list[routing.CompiledRule]:
-    facts = routing.Facts(
+    facts = Facts(
         environment=group.environment,
         severity=group.severity,
         project=group.project,

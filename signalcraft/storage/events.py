@@ -66,7 +66,8 @@ def insert(
             event_id, workspace_id, integration_id, group_id, inbox_id, source, event.kind, event.status,
             None if event.severity is None else int(event.severity), event.project, event.environment, event.title,
             event.message,
-            event.source_event_id, event.dedup_key, event.link, _ENCODER.encode(event.tags).decode() if event.tags else "{}",
+            event.source_event_id, event.dedup_key, event.link,
+            _ENCODER.encode(event.tags).decode() if event.tags else "{}",
             event.users, event.action, event.actor, event.occurred_ms, received_ms,
         ),
     )  # fmt: skip

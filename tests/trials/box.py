@@ -1,0 +1,82 @@
+"""A SignalCraft in a process of its own, as a service runs it, to be killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+from tests.world import free_port
+
+SERVE = (sys.executable, "-m", "signalcraft", "serve")
+
+
+class Box:
+    """`signalcraft serve` on one data directory. `settings` are environment names without the prefix, upper case."""
+
+    def __init__(self, data_dir: Path, slack_url: str, log: Path, **settings: str) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log: IO[bytes] = log.open("ab")
+        self.env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("SIGNALCRAFT_")},
+            "SIGNALCRAFT_SLACK__API_URL": slack_url,
+            "SIGNALCRAFT_HTTP__PUBLIC_URL": self.url,
+            "SIGNALCRAFT_LIMITS__WEBHOOKS_PER_MINUTE": "0",
+            "SIGNALCRAFT_LIMITS__API_PER_MINUTE": "0",
+            "SIGNALCRAFT_LIMITS__GLOBAL_PER_15_MINUTES": "0",
+            **{f"SIGNALCRAFT_{k}": v for k, v in settings.items()},
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def run(self, *args: str, stdin: bytes | None = None) -> str:
+        """One command on this data directory; its standard output. Raises where it fails."""
+        done = subprocess.run(
+            [sys.executable, "-m", "signalcraft", *args, "--data-dir", str(self.data_dir)],
+            env=self.env, input=stdin, capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+    def start(self) -> float:
+        """Starts it; the seconds from exec to the first 200 of /health/ready."""
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [*SERVE, "--data-dir", str(self.data_dir), "--listen", f"127.0.0.1:{self.port}"],
+            env=self.env, stdout=self.log, stderr=self.log,
+        )  # fmt: skip
+        with httpx.Client(trust_env=False, timeout=1) as client:
+            while time.monotonic() - began < 30:
+                assert self.process.poll() is None, f"serve ended with {self.process.returncode}: see {self.log.name}"
+                try:
+                    if client.get(self.url + "/health/ready").status_code == 200:
+                        return time.monotonic() - began
+                except httpx.HTTPError:
+                    pass
+                time.sleep(0.01)
+        raise AssertionError("serve was not ready in 30 s")
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(60)
+
+    def rss_mb(self) -> float:
+        """Resident memory now, in MB."""
+        assert self.process is not None
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(text.split("VmRSS:")[1].split()[0]) / 1024
