@@ -158,9 +158,9 @@ def _subject(note: Note, receipt: dict[str, str]) -> str:
     began = one_line(receipt.get("subject", ""), SUBJECT_MAX)
     if began.startswith(severity):
         return f"Re: {began}"
-    where = place(note.group)
-    room = SUBJECT_MAX - len(severity) - len(where) - 4
-    return _sendable(f"{severity} {title(note.group, max(room, 60))}" + (f" — {where}" if where else ""))
+    where = clip(place(note.group), 80)
+    tail = f" — {where}" if where else ""
+    return f"{severity} {title(note.group, SUBJECT_MAX - len(severity) - 1 - len(tail))}{tail}"
 
 
 def _links(note: Note) -> list[tuple[str, str]]:

@@ -31,7 +31,7 @@ def one_line(text: str, limit: int = 300) -> str:
     near = text[: limit * 4]
     plain = "".join(c if c.isprintable() or c == _JOINER else " " for c in near)
     line = " ".join(plain.split())
-    return clip(line if len(near) == len(text) else line + " …", limit)
+    return clip(line if len(near) == len(text) else f"{line} …".strip(), limit)
 
 
 def title(group: GroupView, limit: int = 300) -> str:
