@@ -191,7 +191,7 @@ def _markdown(c: _Check, b: _Json, at: str) -> None:
     c.string(b.get("text"), f"{at}/text", _MARKDOWN)
     c.markdown += len(b["text"]) if isinstance(b.get("text"), str) else 0
     if c.markdown > _MARKDOWN:
-        c.say(f"all markdown blocks together must be less than {_MARKDOWN + 1} characters", at)
+        c.say(f"all markdown blocks together must be less than {_MARKDOWN + 1} characters", f"{at}/text")
 
 
 def _rich_text(c: _Check, b: _Json, at: str) -> None:
