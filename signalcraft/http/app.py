@@ -1,0 +1,107 @@
+"""The whole HTTP side in one app: routes, faults, the layer around it, and the raw door for webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from litestar import Litestar, Request, asgi
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
+from litestar.routes import HTTPRoute
+
+from signalcraft.errors import Fault, WrongType
+from signalcraft.http import keys
+from signalcraft.http.auth import Rates, provide_caller
+from signalcraft.http.edge import Edge
+from signalcraft.http.hooks import hook_handler
+from signalcraft.http.problems import Malformed, answer, invalid_json, with_head
+from signalcraft.services.house import House
+
+MODULES: Final = (keys,)
+"""Every module with routes, in the order of the OpenAPI document."""
+
+
+class JsonRequest(Request[Any, Any, Any]):
+    """A request whose JSON body is decoded strictly into the handler's struct; a fault says where it lies."""
+
+    async def json(self) -> Any:
+        """The body as the handler's `data`. Raises Malformed, WrongType, Invalid."""
+        field = self.route_handler.parsed_data_field
+        try:
+            return msgspec.json.decode(await self.body(), type=Any if field is None else field.annotation)
+        except msgspec.ValidationError as problem:
+            raise invalid_json(problem) from None
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+            content_type = self.headers.get("content-type", "")
+            if content_type and "json" not in content_type.lower():
+                raise WrongType(f"a JSON body is needed, not {content_type[:80]}") from None
+            why = "it is nested too deeply" if isinstance(problem, RecursionError) else str(problem)
+            raise Malformed(f"the body is not JSON: {why}") from None
+
+
+class App(Litestar):
+    """Litestar behind the edge: what the server calls."""
+
+    edge: Edge
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """The ASGI entry point."""
+        if scope["type"] == "http":
+            await self.edge(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def inside(self, scope: Any, receive: Any, send: Any) -> None:
+        """Litestar itself, behind the edge."""
+        await super().__call__(scope, receive, send)
+
+
+def routes() -> list[BaseRouteHandler]:
+    """Every route that Litestar serves, without the raw door for webhooks."""
+    return [route for module in MODULES for route in module.ROUTES]
+
+
+def create_app(house: House) -> App:
+    """The ASGI app of one house."""
+    hooks = hook_handler(house)
+
+    @asgi("/webhooks", is_mount=True, copy_scope=False)
+    async def webhooks(scope: Any, receive: Any, send: Any) -> None:
+        scope["path"] = scope["state"]["path"]  # a mount cuts its own name off and adds a slash
+        await hooks(scope, receive, send)
+
+    settings = house.settings
+    app = build([*routes(), webhooks], house, settings.http.body_bytes_max)
+    app.state.house = house
+    app.state.rates = Rates(settings.limits.api_per_minute)
+    app.edge = app.state.edge = Edge(app.inside, settings, house.now)
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            app.edge.allow[route.path_format] = ", ".join(with_head(route.methods)).encode()
+    return app
+
+
+def build(handlers: Sequence[Any], house: House | None, body_bytes_max: int) -> App:
+    """Litestar with our faults and dependencies. `house` may be None where nothing is called (the OpenAPI document)."""
+
+    def provide_house() -> Any:
+        return house
+
+    return App(
+        handlers,
+        request_class=JsonRequest,
+        dependencies={
+            "house": Provide(provide_house, sync_to_thread=False),
+            "caller": Provide(provide_caller, sync_to_thread=False),
+        },
+        exception_handlers={Exception: answer, HTTPException: answer, Fault: answer},
+        request_max_body_size=body_bytes_max,
+        state=State(),
+        logging_config=None,
+        openapi_config=None,
+        debug=False,
+    )

@@ -1,0 +1,182 @@
+"""What every request and every answer goes through, whichever route it is for: a thin layer around the whole app.
+
+It gives a request its id and its limits, an answer its security headers, and counts both. It sits on the hot route too,
+so it does little and allocates less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, TypeAlias
+
+from signalcraft import logs
+from signalcraft.config import Settings
+from signalcraft.errors import TooMany
+from signalcraft.http.limits import Addresses, Buckets, Spent
+from signalcraft.http.owner import is_control
+from signalcraft.http.problems import MEDIA_TYPE, TooSlow, problem_body
+
+log = logging.getLogger(__name__)
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+
+_SANE_ID: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_UNCOUNTED: Final = ("/webhooks/", "/health", "/live", "/ready", "/metrics", "/api/live", "/assets/")
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+SECURITY: Final[tuple[tuple[bytes, bytes], ...]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+"""On every answer, unless a route says otherwise under the same name."""
+
+
+class Edge:
+    """The layer.
+
+    * `requests` counts answers by (route, method, status): bounded, since routes are templates.
+    * `allow`: what OPTIONS says of each route.
+    """
+
+    def __init__(self, app: App, settings: Settings, now: Callable[[], int]) -> None:
+        self._app = app
+        self._now = now
+        self._body_s = float(settings.http.request_seconds)
+        per_15_minutes = settings.limits.global_per_15_minutes
+        self._buckets = Buckets(per_15_minutes, per_15_minutes / 900) if per_15_minutes else None
+        self._addresses = Addresses(settings.http.trusted_proxies)
+        self._prefix = secrets.token_hex(4)
+        self._number = 0
+        self.requests: Counter[tuple[str, str, int]] = Counter()
+        self.allow: dict[str, bytes] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one HTTP request."""
+        method, path = scope["method"], scope["path"]
+        request_id = self._request_id(scope["headers"])
+        # A dict of its own: the server may hand the same one to every request.
+        state = scope["state"] = {**scope.get("state", {}), "request_id": request_id, "path": path}
+        hook = path.startswith("/webhooks/")
+        status = 0
+
+        async def answering(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                said = message.get("headers", ())
+                if method == "OPTIONS" and status == 204:
+                    said = [(b"allow", self.allow.get(scope.get("path_template", ""), b"OPTIONS"))]
+                message["headers"] = _headers(said, request_id, state)
+            await send(message)
+
+        reply: Send = answering
+        if not hook:
+            if method == "HEAD":
+                scope["method"], state["head"] = "GET", True
+                reply = _bodiless(answering)
+            elif method in _WITH_BODY:
+                receive = _patient(receive, self._body_s)
+        token = logs.request_id.set(request_id)
+        try:
+            spent = self._take(scope, path)
+            if spent is not None and not spent.within:
+                state["spent"] = spent
+                await _refuse(spent, request_id, reply)
+            else:
+                await self._app(scope, receive, reply)
+        finally:
+            route = scope.get("path_template") or ("/webhooks" if hook else "unmatched")
+            self.requests[route, method if method in _METHODS else "OTHER", status] += 1
+            if status >= 400 or log.isEnabledFor(logging.DEBUG):
+                level = logging.INFO if status >= 400 else logging.DEBUG
+                log.log(level, "answered", extra={"method": method, "route": route, "status": status})
+            logs.request_id.reset(token)
+
+    def _request_id(self, headers: Any) -> str:
+        for name, value in headers:
+            if name == b"x-request-id":
+                if _SANE_ID.fullmatch(value):
+                    return str(value, "ascii")
+                break
+        self._number += 1
+        return f"{self._prefix}-{self._number:x}"
+
+    def _take(self, scope: Scope, path: str) -> Spent | None:
+        if self._buckets is None or path.startswith(_UNCOUNTED) or is_control(scope):
+            return None
+        return self._buckets.take(self._addresses.of(scope), self._now())
+
+
+async def _refuse(spent: Spent, request_id: str, send: Send) -> None:
+    fault = TooMany("too many requests from this address", retry_after_s=spent.retry_after_s)
+    body = problem_body(fault, request_id)
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"retry-after", str(spent.retry_after_s).encode()),
+    ]
+    await send({"type": "http.response.start", "status": 429, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _headers(said: Any, request_id: str, state: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+    headers = list(said)
+    names = {name for name, _ in headers}
+    headers.extend(one for one in SECURITY if one[0] not in names)
+    headers.append((b"x-request-id", request_id.encode()))
+    spent: Spent | None = state.get("spent")
+    if spent is not None:
+        # https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-07.html
+        headers.append((b"ratelimit-limit", str(spent.limit).encode()))
+        headers.append((b"ratelimit-remaining", str(spent.remaining).encode()))
+        headers.append((b"ratelimit-reset", str(spent.reset_s).encode()))
+    return headers
+
+
+def _bodiless(send: Send) -> Send:
+    """The answer to a HEAD: what a GET would get, without its body."""
+    ended = False
+
+    async def sending(message: Message) -> None:
+        nonlocal ended
+        if message["type"] != "http.response.body":
+            await send(message)
+        elif not ended:
+            ended = True
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return sending
+
+
+def _patient(receive: Receive, seconds: float) -> Receive:
+    """`receive` with an end to its patience: raises TooSlow when the body is not whole in time."""
+    whole = False
+    deadline = 0.0
+
+    async def receiving() -> Message:
+        nonlocal whole, deadline
+        if whole:
+            return await receive()
+        loop = asyncio.get_running_loop()
+        deadline = deadline or loop.time() + seconds
+        try:
+            message = await asyncio.wait_for(receive(), max(deadline - loop.time(), 0.001))
+        except TimeoutError:
+            raise TooSlow("the body took too long to arrive") from None
+        whole = not message.get("more_body", False)
+        return message
+
+    return receiving
