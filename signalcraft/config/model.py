@@ -225,11 +225,11 @@ class Delivery(Section, frozen=True):
     ] = 120
     backoff_first_seconds: Annotated[
         float, says("Wait before the second try, in seconds; it doubles from there.", gt=0)
-    ] = 2.0
+    ] = 1.0
     backoff_max_seconds: Annotated[float, says("Longest wait between two tries, in seconds.", gt=0, le=86_400)] = 60.0
     retry_hours_max: Annotated[
         int, says("Hours for which an owed message is tried; then it counts as failed and says so.", ge=1, le=8760)
-    ] = 72
+    ] = 24
     breaker_failures: Annotated[
         int, says("Failed calls in a row after which a channel is only probed.", ge=1, le=1000)
     ] = 5
