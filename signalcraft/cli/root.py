@@ -1,0 +1,98 @@
+"""The tree of commands, and how each of them ends: 0 done, 1 it could not be done, 2 it was asked wrongly."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from signalcraft.cli import files, keys, process, senders, setup, shows
+from signalcraft.cli.terminal import complain
+from signalcraft.errors import BadSetting, Fault, Invalid
+
+WIDTH = 100
+
+
+class Group(click.Group):
+    """A group whose commands stand in the order in which a person meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    context_settings={"max_content_width": WIDTH},
+)
+@click.option("--debug", is_flag=True, help="Show where in the program a failure comes from.")
+@click.pass_context
+def root(ctx: click.Context, debug: bool) -> None:
+    """Takes in every alert a team has and tells the right people.
+
+    Each command works beside a running `signalcraft serve` on the same data directory, and without one.
+
+    \b
+    Example:
+      signalcraft demo
+      signalcraft serve --data-dir ./data
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+for _command in (
+    process.serve, process.demo, setup.init, setup.check_config, keys.apikey, files.apply, files.export, senders.send,
+    process.status, setup.migrate, shows.openapi, shows.version,
+):  # fmt: skip
+    root.add_command(_command)
+
+
+def run(args: Sequence[str]) -> int:
+    """Runs one command; its exit code. Says why on standard error, in one line a fault."""
+    try:
+        code = root.main(args=list(args), prog_name="signalcraft", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as fault:
+        print(fault.message, file=sys.stderr)
+        return 2
+    except click.UsageError as fault:
+        complain(_usage(fault))
+        return 2
+    except click.ClickException as fault:
+        complain(fault.format_message())
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        complain("interrupted")
+        return 1
+    except (SystemExit, BrokenPipeError):
+        # click ends so (and only so) when our reader has heard enough. Nothing more may go into the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Fault as fault:
+        if "--debug" in args:
+            raise
+        complain(explained(fault))
+        return 2 if isinstance(fault, BadSetting | Invalid) or fault.status in (400, 422) else 1
+    except Exception as fault:
+        if "--debug" in args:
+            raise
+        complain(f"this should not have happened: {type(fault).__name__}: {fault} (signalcraft --debug … says more)")
+        return 1
+
+
+def _usage(fault: click.UsageError) -> str:
+    command = fault.ctx.command_path.removeprefix("signalcraft").strip() if fault.ctx else ""
+    sentence = " ".join(fault.format_message().split())
+    return f"{sentence} See signalcraft {f'{command} ' if command else ''}--help."
+
+
+def explained(fault: Fault) -> str:
+    """A fault for a terminal: its sentence, and one line more for each field that is named and not yet said."""
+    lines = [fault.detail]
+    unsaid = [(path, message) for path, message in fault.errors if message not in fault.detail]
+    lines += [f"  {path}: {message}" if path else f"  {message}" for path, message in unsaid]
+    return "\n".join(lines)

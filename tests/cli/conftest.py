@@ -1,0 +1,116 @@
+"""Commands as people run them: real processes on real data directories."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from signalcraft.cli.client import answers
+
+Done = subprocess.CompletedProcess[str]
+
+
+class Box:
+    """One machine: a home, a data directory, and the program on it. `serving` starts the process that serves."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.data = root / "data"
+        self.url = ""
+        self._running: list[subprocess.Popen[str]] = []
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of every process: nothing of this one that could be a setting."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SIGNALCRAFT_", "NOTIFY", "STATE_DIR"))}
+        return {**kept, "HOME": str(self.root), "SIGNALCRAFT_DATA__DIR": str(self.data), "COLUMNS": "200"}
+
+    def run(self, *args: str, code: int = 0, env: dict[str, str] | None = None, stdin: str = "") -> Done:
+        """Runs `signalcraft …` to its end and expects an exit code."""
+        done = subprocess.run(
+            [sys.executable, "-m", "signalcraft", *args],
+            env={**self.env, **(env or {})}, cwd=self.root, input=stdin, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == code, f"{args}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def refused(self, *args: str, code: int = 2, env: dict[str, str] | None = None) -> str:
+        """The one line that a command ends with when it is refused."""
+        done = self.run(*args, code=code, env=env)
+        lines = done.stderr.strip().splitlines()
+        assert len(lines) == 1, done.stderr
+        assert lines[0].startswith("signalcraft: ")
+        return lines[0].removeprefix("signalcraft: ")
+
+    def start(self, *args: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        """Starts `signalcraft …` and leaves it running."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "signalcraft", *args],
+            env={**self.env, **(env or {})}, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._running.append(process)
+        return process
+
+    def serving(self, *args: str) -> subprocess.Popen[str]:
+        """`signalcraft serve`, listening."""
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        process = self.start("serve", "--listen", f"127.0.0.1:{port}", *args)
+        deadline = time.monotonic() + 30
+        while not (answers(self.data) and _ready(self.url)):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline, "serve does not answer"
+            time.sleep(0.05)
+        return process
+
+    def ended(self, process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        """Asks a process to end; its exit code and what it said."""
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    def close(self) -> None:
+        for process in self._running:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/ready", timeout=5, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    """An empty machine."""
+    it = Box(tmp_path)
+    yield it
+    it.close()
+
+
+@pytest.fixture(params=["live", "alone"])
+def either(request: pytest.FixtureRequest, box: Box) -> Box:
+    """The same machine twice: beside a running `serve`, and without one."""
+    if request.param == "live":
+        box.serving()
+    return box
