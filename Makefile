@@ -37,11 +37,12 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 		mkdir -p .build
 		awk '/^[^ #]/ {on = /^uv==/} on' dev.lock.txt > .build/uv.txt
 		$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null
-		$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .build/uv.txt
+		$(PY) -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r .build/uv.txt
 	fi
 	$(UV) pip sync --quiet --python $(PY) --require-hashes dev.lock.txt
 	$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
 	touch $@
+	echo "Ready: .venv/bin/signalcraft on $$($(PY) -V)"
 
 # ---------------------------------------------------------------------------------------------------------- the checks
 test: lint types bandit ## a short form of every check: at most 15 minutes on 2 cores
@@ -84,10 +85,14 @@ bench: $(READY) ## how fast it is here: written to docs/reference/benchmarks.md
 	$(PY) -m tests.bench
 
 # --------------------------------------------------------------------------------------------------------- what is made
-gen: $(READY) ## everything that is generated
-	@mkdir -p config docs/reference
-	$(PY) -m signalcraft.config --sample > .build/sample && mv .build/sample config/signalcraft.toml
-	$(PY) -m signalcraft.config --reference > .build/reference && mv .build/reference docs/reference/configuration.md
+# Each is written beside its place first: what fails half-way leaves the old page.
+gen: $(READY) ## everything that is generated: the sample of the settings, the reference pages
+	@mkdir -p .build config docs/reference
+	draw() { echo "$$1"; $(PY) -m "$${@:2}" > .build/drawn && mv .build/drawn "$$1"; }
+	draw config/signalcraft.toml signalcraft.config --sample
+	draw docs/reference/configuration.md signalcraft.config --reference
+	draw docs/reference/cli.md signalcraft.cli --reference
+	$(PY) -m tests.house.pages
 
 fmt: $(READY) ## format the code and mend what can be mended
 	.venv/bin/ruff check --fix $(CODE)
