@@ -27,7 +27,10 @@ _VENDORS_SECRET: Final = frozenset(("sentry",))
 
 
 class Kind(Struct, frozen=True):
-    """One kind: its module, and its Config's fields. `operator` ones are set by the settings, never by a person."""
+    """One kind: its module, and its Config's fields. `operator` ones are set by the settings, never by a person.
+
+    `defaults`: of the fields that need not be filled in.
+    """
 
     name: str
     label: str
@@ -35,6 +38,7 @@ class Kind(Struct, frozen=True):
     fields: tuple[str, ...]
     secrets: frozenset[str]
     operator: frozenset[str]
+    defaults: dict[str, Any]
 
     @property
     def made_prefix(self) -> str | None:
@@ -63,14 +67,18 @@ class Parts(Struct, frozen=True):
 def _kind_of(module: Any) -> Kind:
     info = msgspec.inspect.type_info(module.Config)
     names, secret, operator = [], set(), set()
+    defaults: dict[str, Any] = {}
     for field in info.fields:  # type: ignore[attr-defined]  # a Config is a Struct
         names.append(field.name)
+        if not field.required:
+            factory = field.default_factory
+            defaults[field.name] = field.default if factory is msgspec.NODEFAULT else factory()
         extra = getattr(field.type, "extra", None) or {}
         if extra.get("secret"):
             secret.add(field.name)
         if extra.get("operator"):
             operator.add(field.name)
-    return Kind(module.KIND, module.LABEL, module, tuple(names), frozenset(secret), frozenset(operator))
+    return Kind(module.KIND, module.LABEL, module, tuple(names), frozenset(secret), frozenset(operator), defaults)
 
 
 SOURCE_KINDS: Final = {name: _kind_of(module) for name, module in SOURCES.items()}
@@ -93,7 +101,7 @@ def decode(kind: Kind, shown: Mapping[str, Any], secrets: Mapping[str, str], set
     try:
         return msgspec.convert(given, kind.module.Config)
     except msgspec.ValidationError as problem:
-        raise _said(problem) from None
+        raise _said(kind, problem) from None
 
 
 def read(kind: Kind, given: Mapping[str, Any], stored: Mapping[str, str], settings: Settings, path: str = "") -> Parts:
@@ -123,7 +131,7 @@ def _checked(kind: Kind, shown: dict[str, Any], secrets: dict[str, str], setting
     try:
         written = msgspec.convert({**shown, **secrets}, kind.module.Config)
     except msgspec.ValidationError as problem:
-        raise _said(problem, path) from None
+        raise _said(kind, problem, path) from None
     check = getattr(kind.module, "check", None)
     faults = [(path + name, sentence) for name, sentence in check(written)] if check is not None else []
     if faults:
@@ -136,12 +144,15 @@ def _checked(kind: Kind, shown: dict[str, Any], secrets: dict[str, str], setting
     return Parts(decode(kind, shown, secrets, settings), shown, secrets)
 
 
-def _said(problem: msgspec.ValidationError, path: str = "") -> Invalid:
+def _said(kind: Kind, problem: msgspec.ValidationError, path: str = "") -> Invalid:
     text, _, where = str(problem).partition(" - at `$")
     name = where.rstrip("`").lstrip(".")
     if not name and text.startswith("Object missing required field `"):
-        return Invalid("this is needed", path=path + text.split("`")[1])
-    return Invalid(text, path=(path + name) or "config")
+        name, text = text.split("`")[1], "this is needed"
+    elif not name:
+        # A Config that checks itself begins its sentence with the field.
+        name = next((field for field in kind.fields if text.startswith(f"{field} ")), "")
+    return Invalid(text, path=path + name if name else path.rstrip(".") or "config")
 
 
 def schema(kind: Kind) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from signalcraft import logs
 from signalcraft.config import Settings
 from signalcraft.domain import ids
 from signalcraft.domain import severity as severities
@@ -31,7 +32,8 @@ log = logging.getLogger(__name__)
 class IntegrationLive(Struct, frozen=True, kw_only=True):
     """An integration with its secrets open. `source` is its module, `config` its module's Config.
 
-    `scope`: what its groups belong to: the kind, or "kind:id" (the id as text) where two integrations never speak of one problem.
+    `scope`: what its groups belong to: the kind, or "kind:id" (the id as text) where two integrations never speak of
+    one problem.
     """
 
     id: int
@@ -96,6 +98,7 @@ class Registry:
         self.vault = vault
         self.snapshot = Snapshot()
         self._compiled: dict[int, tuple[rules.Stored, CompiledRule]] = {}
+        self._hidden: set[str] = set()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -166,7 +169,12 @@ class Registry:
         """The secrets of a row, open. Raises CannotOpen."""
         if sealed is None:
             return {}
-        return msgspec.json.decode(self.vault.open(reader, workspace_id, place, sealed), type=dict[str, str])
+        secrets = msgspec.json.decode(self.vault.open(reader, workspace_id, place, sealed), type=dict[str, str])
+        fresh = set(secrets.values()) - self._hidden
+        if fresh:
+            logs.redact.add(*fresh)
+            self._hidden |= fresh
+        return secrets
 
     def _integration(self, reader: Tx, row: integrations.Integration) -> IntegrationLive:
         kind = kind_named(SOURCE_KINDS, row.kind)

@@ -124,7 +124,7 @@ def delete(tx: Tx, channel_id: int) -> int:
     """Deletes a channel and what it was told; the number of messages owed to it, which are dropped."""
     dropped = tx.run(
         "update delivery set state = 'dropped', lease_ms = null, last_error = 'the channel was deleted'"
-        " where channel_id = ? and state in ('owed', 'sending', 'failed')",
+        " where channel_id = ? and state in ('owed', 'sending')",
         (channel_id,),
     )
     tx.run("delete from conversation where channel_id = ?", (channel_id,))

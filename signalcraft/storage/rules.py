@@ -10,6 +10,7 @@ from msgspec import Struct
 from signalcraft.domain.matcher import read_condition, show_condition
 from signalcraft.domain.routing import Rule
 from signalcraft.errors import NotFound
+from signalcraft.storage import events
 from signalcraft.storage.db import Row, Tx
 
 _FIELDS: Final = "id, workspace_id, name, priority, enabled, body, created_ms, updated_ms"
@@ -122,3 +123,11 @@ def set_priority(tx: Tx, rule_id: int, priority: int, now_ms: int) -> None:
 def delete(tx: Tx, rule_id: int) -> None:
     """Deletes a rule. What it made owed stays owed, escalations that wait among it."""
     tx.run("delete from rule where id = ?", (rule_id,))
+
+
+def event_of(reader: Tx, workspace_id: int, event_id: int) -> events.Stored:
+    """The event that a rule is tried on. Raises NotFound, also for another workspace's."""
+    row = reader.one(f"select {events.FIELDS} from event where id = ? and workspace_id = ?", (event_id, workspace_id))
+    if row is None:
+        raise NotFound("no such event")
+    return events.from_row(row)
