@@ -8,7 +8,11 @@ MAKEFLAGS += --no-builtin-rules
 PY := .venv/bin/python
 READY := .venv/.ready
 CODE := signalcraft tests
-UV := env -u VIRTUAL_ENV UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never .venv/bin/uv
+UV := env -u VIRTUAL_ENV .venv/bin/uv
+export UV_NO_PROGRESS := 1
+export UV_PYTHON_DOWNLOADS := never
+# The certificates that this machine trusts, where it has a list: many mirrors are signed by a company's own.
+export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),1,0)
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
@@ -39,7 +43,10 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 		$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null
 		$(PY) -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r .build/uv.txt
 	fi
-	$(UV) pip sync --quiet --python $(PY) --require-hashes dev.lock.txt
+	if ! $(UV) pip sync --quiet --python $(PY) --require-hashes dev.lock.txt; then
+		echo "uv could not install the lock; pip tries, as it is set up on this machine."
+		$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r dev.lock.txt
+	fi
 	$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
 	touch $@
 	echo "Ready: .venv/bin/signalcraft on $$($(PY) -V)"
