@@ -1,0 +1,65 @@
+"""The doorbell and the periodic care: Huey tasks that each call one service with the time of now.
+
+Huey is at-most-once and evaluates its crontab once a minute without catching up, so nothing here is the only one to do
+a thing: what is due is read from our own tables, and each call finds what an earlier one missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from huey import crontab
+from huey.consumer import Consumer
+
+from signalcraft.services.house import House
+from signalcraft.storage.huey_store import open_huey
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 60
+
+
+class _Consumer(Consumer):  # type: ignore[misc]  # huey carries no types
+    """Huey's consumer without its signal handlers: the program owns those."""
+
+    def _set_signal_handlers(self) -> None:
+        return
+
+
+class Jobs:
+    """Huey's scheduler and one worker, as threads of this process. Built on the event loop that the services use."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._loop = asyncio.get_running_loop()
+        self.huey = open_huey(house.data_dir / "huey.db")
+        self.huey.periodic_task(crontab(), name="each_minute")(self._each_minute)
+        self.huey.periodic_task(crontab(minute="5", hour="2"), name="each_night")(self._each_night)
+        self._consumer = _Consumer(
+            self.huey, workers=1, initial_delay=0.5, max_delay=5.0, check_worker_health=False, flush_locks=True
+        )
+
+    def start(self) -> None:
+        """Starts the threads; returns at once."""
+        self._consumer.start()
+
+    def stop(self) -> None:
+        """Ends them, the task under way included, and closes the file."""
+        self._consumer.stop(graceful=True)
+        self.huey.storage.close()
+
+    def _each_minute(self) -> None:
+        self._wait(self._house.watch.tick(self._house.now()))
+        self._wait(self._house.configure.tidy())
+
+    def _each_night(self) -> None:
+        self._wait(self._house.watch.prune(self._house.now()))
+
+    def _wait(self, work: Coroutine[Any, Any, Any]) -> None:
+        if self._house.stopping:
+            work.close()
+            return
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
