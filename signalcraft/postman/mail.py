@@ -8,7 +8,7 @@ import ssl
 
 import aiosmtplib
 import msgspec
-from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPResponseException
+from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPRecipientRefused, SMTPResponseException
 
 from signalcraft.domain.delivery import Mail, Reply
 from signalcraft.postman.calls import socket_words
@@ -61,9 +61,7 @@ class _Talk:
             await client.ehlo()
         if mail.username:
             self.phase = "auth"
-            if not client.supported_auth_methods:
-                raise _Lacks("sign-in (AUTH)")
-            await client.login(mail.username, mail.password)
+            await self._sign_in()
         self.phase = "mail"
         await client.mail(mail.sender)
         self.phase = "rcpt"
@@ -72,12 +70,31 @@ class _Talk:
         response = await client.data(mail.message)
         return response.message
 
+    async def _sign_in(self) -> None:
+        client, mail = self.client, self.mail
+        ways = {"plain": client.auth_plain, "login": client.auth_login, "cram-md5": client.auth_crammd5}
+        offered = [way for way in ways if way in client.supported_auth_methods]
+        if not offered:
+            raise _Lacks("sign-in (AUTH)")
+        for way in offered:
+            try:
+                await ways[way](mail.username, mail.password)
+            except SMTPAuthenticationError as refusal:
+                # 535 is about the password: asking again in another way brings an account nearer to being locked.
+                # Anything else may be a way that is offered but does not work.
+                if refusal.code == 535 or way == offered[-1]:
+                    raise
+            else:
+                return
+
     async def _recipients(self) -> None:
         refusals: list[SMTPRecipientRefused] = []
         for recipient in self.mail.recipients:
             try:
                 await self.client.rcpt(recipient)
             except SMTPRecipientRefused as refusal:
+                if refusal.code == 421:  # not of this recipient: the server closes the line
+                    raise
                 refusals.append(refusal)
                 self.refused[recipient] = f"{refusal.code} {refusal.message}"
         if len(refusals) == len(self.mail.recipients):
