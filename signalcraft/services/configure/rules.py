@@ -190,18 +190,22 @@ def _draw(edit: Edit, rule: Rule, draft: Draft, present_name: str = "") -> None:
                 setattr(rule, field, channel_ids(edit.tx, edit.workspace_id, named, field))
             except Invalid as problem:
                 errors += problem.errors
-    try:
-        if draft.when is not UNSET:
-            rule.when = read_condition(draft.when)
-        compile_rule(rule)
-    except Invalid as problem:
-        said = {path for path, _ in errors}
-        # "tells at least one channel" is no news where the channels were not found.
-        errors += [(p, s) for p, s in problem.errors if not any(q.startswith(f"{p}[") for q in said)]
+    for check in (lambda: _read_when(rule, draft), lambda: compile_rule(rule)):
+        try:
+            check()
+        except Invalid as problem:
+            # "tells at least one channel" is no news where the channels were not found.
+            said = [path for path, _ in errors]
+            errors += [(p, s) for p, s in problem.errors if not any(q.startswith(f"{p}[") for q in said)]
     if errors:
         raise Invalid(errors[0][1], errors=tuple(errors))
     if rule.name != present_name:
         checked_name(rule.name, store.find(edit.tx, edit.workspace_id, rule.name) is not None)
+
+
+def _read_when(rule: Rule, draft: Draft) -> None:
+    if draft.when is not UNSET:
+        rule.when = read_condition(draft.when)
 
 
 # -- dry run ----------------------------------------------------------------------------------------------------------
