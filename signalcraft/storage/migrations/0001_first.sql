@@ -84,7 +84,7 @@ create table inbox (
     codec integer not null,                       -- 0 raw, 1 zstd, 2 zstd with dictionary 1
     body blob not null
 ) strict;
-create index inbox_quarantine on inbox (workspace_id, id) where state = 'quarantined';
+create index inbox_quarantine on inbox (workspace_id, id) where state <> 'read';
 
 -- What has been said already: one row a statement, pruned by age.
 create table delivered_statement (
@@ -223,6 +223,7 @@ create table delivery (
     owed_ms integer not null,
     next_ms integer not null,
     lease_ms integer,
+    hold_ms integer,                              -- not before then: the vendor said so (Retry-After)
     tried_ms integer,                             -- when the last try began: pacing goes on from there after a restart
     sent_ms integer
 ) strict;
