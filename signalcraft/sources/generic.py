@@ -1,8 +1,8 @@
 """Generic webhook: any program that can post a JSON object, or an array of them, with the field names it has.
 
-The names we document are `title, message, severity, status, project, environment, dedup_key, link, tags, occurred_at,
-users, source_event_id`; the others listed here are what programs in use call the same things. Signing is optional:
-Standard Webhooks (https://www.standardwebhooks.com) or the hex HMAC of the body that GitHub made common.
+The fields are `title, message, severity, status, project, environment, dedup_key, link, tags, occurred_at, users,
+source_event_id`; what other programs call the same things is understood too. Signing is optional: Standard Webhooks
+(https://www.standardwebhooks.com) or the hex HMAC of the body that GitHub made common.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qs
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from signalcraft.domain import severity
 from signalcraft.domain.event import Event, HttpInbound, Kind, Secret, Status
@@ -31,16 +31,27 @@ _HEX_HEADERS: Final = ("x-signature-256", "x-hub-signature-256")
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """Settings of one generic integration.
+    """What a person fills in for one generic integration."""
 
-    * `secret`: `whsec_` and base64 (Standard Webhooks), or any text.
-    * `require_signature`: None means "as soon as there is a secret".
-    * `default_severity`: for alerts that name none; "" leaves them without one.
-    """
-
-    secret: Secret = ""
-    require_signature: bool | None = None
-    default_severity: str = ""
+    secret: Annotated[
+        Secret,
+        Meta(
+            title="Secret",
+            description="`whsec_` and base64 (Standard Webhooks), or any text. Without one, the address alone protects "
+            "this integration.",
+        ),
+    ] = ""
+    require_signature: Annotated[
+        bool | None,
+        Meta(title="Require a signature", description="Left out: as soon as there is a secret."),
+    ] = None
+    default_severity: Annotated[
+        str,
+        Meta(
+            title="Default severity",
+            description="For alerts that say nothing of it: info, low, medium, high or critical.",
+        ),
+    ] = ""
 
     def __post_init__(self) -> None:
         if self.default_severity and severity.parse(self.default_severity) is None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from signalcraft.domain import severity
 from signalcraft.domain.event import Event, HttpInbound, Secret
@@ -26,16 +26,30 @@ SCOPE: Final[Literal["kind", "integration"]] = "kind"  # an issue id means the s
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """Settings of one Sentry integration.
+    """What a person fills in for one Sentry integration."""
 
-    * `secret`: the client secret of the internal integration, or the secret of a service hook.
-    * `require_signature`: None means "as soon as there is a secret". False is for senders that cannot sign.
-    * `default_severity`: for alerts whose level Sentry leaves out; "" leaves them without one.
-    """
-
-    secret: Secret = ""
-    require_signature: bool | None = None
-    default_severity: str = ""
+    secret: Annotated[
+        Secret,
+        Meta(
+            title="Client secret",
+            description="The Client Secret of the internal integration in Sentry, or the secret of a service hook.",
+        ),
+    ] = ""
+    require_signature: Annotated[
+        bool | None,
+        Meta(
+            title="Require a signature",
+            description="Left out: as soon as there is a secret. Switch it off for the legacy WebHooks plugin alone, "
+            "which cannot sign; then only the address protects this integration.",
+        ),
+    ] = None
+    default_severity: Annotated[
+        str,
+        Meta(
+            title="Default severity",
+            description="For alerts that say nothing of it: info, low, medium, high or critical.",
+        ),
+    ] = ""
 
     def __post_init__(self) -> None:
         if self.default_severity and severity.parse(self.default_severity) is None:

@@ -58,7 +58,7 @@ class Happening(Struct):
     users: Any = None
     user_count: Any = None
     userCount: Any = None
-    raised: Any = None  # ours: the title of its exception, where it has no other
+    raised: Any = None  # ours: what an event of Sentry 9 was raised by, the title where it has no other
 
 
 class Data(Struct):
@@ -221,7 +221,8 @@ def _raised(event: dict[str, Any]) -> str | None:
         values = items(obj(held).get("values")) or items(held)
         if values:
             return title_of({"type": obj(values[-1]).get("type"), "value": obj(values[-1]).get("value")})
-    return text(obj(event.get("sentry.interfaces.Message")).get("message"))
+    entry = obj(event.get("sentry.interfaces.Message"))
+    return first_text(entry.get("formatted"), entry.get("message"))
 
 
 def _formatted(event: Happening) -> tuple[object, object]:
