@@ -28,7 +28,8 @@ function clock(ms) {
 
 function gist(m) {
   const header = m.blocks.find((b) => b.type === "header")?.text?.text;
-  const text = (header ?? m.text ?? "").replace(/\s+/g, " ");
+  const said = (header ?? m.text ?? "").replace(/^(<![^>]*>\s*)+/, ""); // whom it pinged is no title
+  const text = make("span", "", mrkdwn(said)).textContent.replace(/\s+/g, " ");
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }
 
