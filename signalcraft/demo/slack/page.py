@@ -111,7 +111,7 @@ class Page:
         slack = self._slack
         channels = [
             {"id": c.id, "name": c.name, "private": c.private, "archived": c.archived, "member": c.member}
-            for c in slack.workspace.channels.values()
+            for c in list(slack.workspace.channels.values())
         ]
         people = [{"id": p.id, "name": p.name} for p in slack.workspace.people.values()]
         buttons = "Socket Mode" if slack.sockets else ("signed requests" if slack.interactivity_url else "nowhere")

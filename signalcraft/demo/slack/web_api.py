@@ -168,7 +168,7 @@ class WebApi:
         kinds = str(args.get("types") or "public_channel").split(",")
         shown = [
             c
-            for c in self.workspace.channels.values()
+            for c in list(self.workspace.channels.values())
             if ("private_channel" in kinds and c.member if c.private else "public_channel" in kinds)
             and not (_flag(args.get("exclude_archived")) and c.archived)
         ]
@@ -177,7 +177,7 @@ class WebApi:
 
     def _history(self, args: Json, token: str) -> Json:
         channel = self.workspace.writable(_required(args, "channel"), by_name=False)
-        shown = [m for m in channel.messages.values() if _public(m) and (not m.thread_ts or m.broadcast)]
+        shown = [m for m in list(channel.messages.values()) if _public(m) and (not m.thread_ts or m.broadcast)]
         oldest, latest = str(args.get("oldest") or "0"), str(args.get("latest") or "9999999999.999999")
         inclusive = _flag(args.get("inclusive"))
         within = [m for m in shown if oldest < m.ts < latest or (inclusive and m.ts in (oldest, latest))]
@@ -189,7 +189,7 @@ class WebApi:
     def _replies(self, args: Json, token: str) -> Json:
         channel = self.workspace.writable(_required(args, "channel"), by_name=False)
         ts = _required(args, "ts")
-        thread = [m for m in channel.messages.values() if _public(m) and ts in (m.ts, m.thread_ts)]
+        thread = [m for m in list(channel.messages.values()) if _public(m) and ts in (m.ts, m.thread_ts)]
         if not thread:
             raise SlackError("thread_not_found")
         page, cursor = _page(thread, args)

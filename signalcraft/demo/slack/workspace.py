@@ -186,7 +186,7 @@ class Workspace:
         found = self.channels.get(channel)
         if found is None and by_name:
             bare = channel.removeprefix("#")
-            found = next((c for c in self.channels.values() if c.name == bare), None)
+            found = next((c for c in list(self.channels.values()) if c.name == bare), None)
         if found is None:
             raise SlackError("channel_not_found")
         return found
