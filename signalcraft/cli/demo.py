@@ -147,14 +147,14 @@ def configuration() -> dict[str, Any]:
         "escalate_after_minutes": 1,
         "escalate_to": ["leads"],
     }
-    rest = {"name": "the rest", "priority": 90, "when": {"all": []}, "channels": ["alerts"], "stop": True}
     return {
+        "workspace": {"default_channels": ["alerts"], "fallback_channel": "leads"},
         "integrations": [
             {"name": "sentry", "kind": "sentry", "secret": _CLIENT_SECRET},
             {"name": "sentry-legacy", "kind": "sentry", "require_signature": False},
         ],
         "channels": channels,
-        "rules": [{**serious, "stop": True}, rest],
+        "rules": [serious],
     }
 
 

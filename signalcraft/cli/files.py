@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,8 @@ def _tell(made: dict[str, Any]) -> None:
 
 def _resolved(file: Path) -> dict[str, Any]:
     """The file's tables with every secret_file and secret_env read. Raises Invalid."""
-    from signalcraft.config import environment
+    import tomllib
+
     from signalcraft.services.applyfile import resolve
 
     try:
@@ -80,11 +80,26 @@ def _resolved(file: Path) -> dict[str, Any]:
         raise Invalid(f"{file}: this is not TOML: {fault}") from None
     folder = Path() if str(file) == "-" else file.parent
 
-    def read_file(name: str) -> str:
-        with (folder / name).open("rb") as opened:
-            return opened.read(_READ_MAX).decode("utf-8")
+    return resolve(doc, lambda name: _secret_file(folder / name), _secret_env)
 
-    return resolve(doc, read_file, environment)
+
+def _secret_file(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_READ_MAX).decode("utf-8")
+    except OSError as fault:
+        raise Invalid(f"{file} cannot be read: {fault.strerror}") from None
+    except UnicodeDecodeError:
+        raise Invalid(f"{file} does not hold text") from None
+
+
+def _secret_env(name: str) -> str:
+    from signalcraft.config import environment
+
+    value = environment(name)
+    if not value:
+        raise Invalid(f"the environment variable {name} is not set")
+    return value
 
 
 @click.command()

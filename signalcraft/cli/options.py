@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from msgspec import Struct
 
 if TYPE_CHECKING:
     from signalcraft.config import Loaded
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Where(Struct, frozen=True):
+@dataclass(frozen=True)
+class Where:
     """Which SignalCraft a command speaks to: its settings file, data directory and workspace."""
 
     config: Path | None

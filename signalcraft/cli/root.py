@@ -91,8 +91,16 @@ def _usage(fault: click.UsageError) -> str:
 
 
 def explained(fault: Fault) -> str:
-    """A fault for a terminal: its sentence, and one line more for each field that is named and not yet said."""
-    lines = [fault.detail]
-    unsaid = [(path, message) for path, message in fault.errors if message not in fault.detail]
-    lines += [f"  {path}: {message}" if path else f"  {message}" for path, message in unsaid]
-    return "\n".join(lines)
+    """A fault for a terminal: one line that names the field, or one for each field where several are wrong."""
+    said = [_line(path, message) for path, message in fault.errors]
+    messages = [message for _, message in fault.errors]
+    if fault.detail in ("\n".join(messages), *messages):
+        return "\n".join(said)
+    if len(said) == 1:
+        path, message = fault.errors[0]
+        return _line(path, fault.detail) if message in fault.detail else f"{fault.detail}: {said[0]}"
+    return "\n".join([fault.detail, *said])
+
+
+def _line(path: str, message: str) -> str:
+    return f"{path}: {message}" if path and path not in message else message

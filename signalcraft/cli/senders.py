@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
 
 import click
 
@@ -123,6 +122,8 @@ def _secret(secret: str | None, file: Path | None) -> str:
 
 def _hand_in(where: Where, name: str, raw: bytes, heads: dict[str, str]) -> Answer:
     """Through the owner's door: an integration's token is kept as a hash, so its address cannot be told again."""
+    from urllib.parse import quote
+
     from signalcraft.cli.client import connect
 
     with connect(where, "send") as client:
@@ -130,6 +131,8 @@ def _hand_in(where: Where, name: str, raw: bytes, heads: dict[str, str]) -> Answ
 
 
 def _post(url: str, raw: bytes, heads: dict[str, str]) -> Answer:
+    from urllib.parse import urlsplit
+
     import httpx
 
     from signalcraft.cli.client import Answer, Refusal

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import platform
+from pathlib import Path
 
 import click
 
-from signalcraft import __version__
+import signalcraft
 from signalcraft.cli.options import as_json
 from signalcraft.cli.terminal import say, say_json
 
@@ -22,21 +23,24 @@ def version(as_json: bool) -> None:
     """
     from signalcraft.storage.versions import sqlite
 
-    known = {"version": __version__, "build": build(), "python": platform.python_version(), "sqlite": sqlite()}
+    known = {
+        "version": signalcraft.__version__,
+        "build": build(),
+        "python": platform.python_version(),
+        "sqlite": sqlite(),
+    }
     known["platform"] = f"{platform.system().lower()} {platform.machine()}"
     if as_json:
         say_json(known)
         return
     suffix = f" ({known['build']})" if known["build"] else ""
     say(f"signalcraft {known['version']}{suffix}")
-    say(f"Python {known['python']}, SQLite {known['sqlite']}, {known['platform']}")
+    say(f"Python {platform.python_version()}, SQLite {sqlite()}, {known['platform']}")
 
 
 def build() -> str:
     """The commit that this program was built from, where the build wrote it down; "" where it runs from its sources."""
-    from importlib import resources
-
-    stamp = resources.files("signalcraft").joinpath("build.txt")
+    stamp = Path(signalcraft.__file__).with_name("build.txt")
     return stamp.read_text("utf-8").strip() if stamp.is_file() else ""
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -26,7 +27,7 @@ class Box:
         self.root = root
         self.data = root / "data"
         self.url = ""
-        self._running: list[subprocess.Popen[str]] = []
+        self._running: list[subprocess.Popen[Any]] = []
 
     @property
     def env(self) -> dict[str, str]:
@@ -66,12 +67,13 @@ class Box:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         process = self.start("serve", "--listen", f"127.0.0.1:{port}", *args)
-        deadline = time.monotonic() + 30
-        while not (answers(self.data) and _ready(self.url)):
-            assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() < deadline, "serve does not answer"
-            time.sleep(0.05)
+        wait_ready(self.url, process)
+        assert answers(self.data)
         return process
+
+    def adopt(self, process: subprocess.Popen[Any]) -> None:
+        """Ends with the test."""
+        self._running.append(process)
 
     def ended(self, process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, str, str]:
         """Asks a process to end; its exit code and what it said."""
@@ -91,6 +93,20 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def now_ms() -> int:
+    """The real clock."""
+    return time.time_ns() // 1_000_000
+
+
+def wait_ready(url: str, process: subprocess.Popen[Any]) -> None:
+    """Until the process answers that it is ready."""
+    deadline = time.monotonic() + 30
+    while not _ready(url):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline, "serve does not answer"
+        time.sleep(0.05)
 
 
 def _ready(url: str) -> bool:

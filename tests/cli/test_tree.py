@@ -13,7 +13,8 @@ import pytest
 
 from signalcraft import __version__
 from signalcraft.cli.reference import page
-from signalcraft.cli.root import root, run
+from signalcraft.cli.root import explained, root, run
+from signalcraft.errors import Fault
 from tests.cli.conftest import Box
 
 NAMED = {
@@ -102,3 +103,19 @@ def test_small_commands_load_no_heavy_room() -> None:
 def test_the_reference_page_is_what_the_program_prints() -> None:
     stored = Path(__file__).parents[2] / "docs/reference/cli.md"
     assert stored.read_text("utf-8") == page(), "docs/reference/cli.md is old: python -m signalcraft.cli --reference"
+
+
+@pytest.mark.parametrize(
+    ("fault", "lines"),
+    [
+        (Fault("it broke"), ["it broke"]),
+        (Fault("this is needed", path="rules[0].name"), ["rules[0].name: this is needed"]),
+        (Fault("rules[0].name is needed", path="rules[0].name"), ["rules[0].name is needed"]),
+        (Fault("one field is wrong", errors=(("a", "too long"),)), ["one field is wrong: a: too long"]),
+        (Fault("too long", errors=(("a", "too long"), ("b", "too short"))), ["a: too long", "b: too short"]),
+        (Fault("a: x\nb: y", errors=(("a", "a: x"), ("b", "b: y"))), ["a: x", "b: y"]),
+        (Fault("two are wrong", errors=(("a", "x"), ("b", "y"))), ["two are wrong", "a: x", "b: y"]),
+    ],
+)
+def test_a_fault_is_one_line_for_each_field(fault: Fault, lines: list[str]) -> None:
+    assert explained(fault).splitlines() == lines
