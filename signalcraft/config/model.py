@@ -233,7 +233,7 @@ class Delivery(Section, frozen=True):
     breaker_failures: Annotated[
         int, says("Failed calls in a row after which a channel is only probed.", ge=1, le=1000)
     ] = 5
-    breaker_seconds: Annotated[float, says("Seconds between two probes of such a channel.", gt=0, le=3600)] = 30.0
+    breaker_seconds: Annotated[float, says("Seconds between two probes of such a channel.", gt=0, le=3600)] = 15.0
     ack_link_hours: Annotated[int, says("Hours for which an acknowledge link in a message works.", ge=1, le=8760)] = 72
 
 
