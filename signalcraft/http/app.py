@@ -14,14 +14,14 @@ from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute
 
 from signalcraft.errors import Fault, WrongType
-from signalcraft.http import control, keys
+from signalcraft.http import channels, configuration, control, integrations, keys, rules
 from signalcraft.http.auth import Rates, provide_caller
 from signalcraft.http.edge import Edge
 from signalcraft.http.hooks import hook_handler
 from signalcraft.http.problems import Malformed, answer, invalid_json, with_head
 from signalcraft.services.house import House
 
-MODULES: Final = (keys, control)
+MODULES: Final = (rules, integrations, channels, configuration, keys, control)
 """Every module with routes, in the order of the OpenAPI document."""
 
 

@@ -202,8 +202,11 @@ def _at(path: str) -> Iterator[None]:
         raise
 
 
-def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry as a draft spells it: what is not ours is the kind's, whether it stands in `config` or beside it."""
+def flat(table: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry as a draft spells it: what is not ours is the kind's, whether it stands in `config` or beside it.
+
+    Raises Invalid for what only the command line can read.
+    """
     readers = {"_file": str, "_env": str}
     for key in table:
         if _indirect(key, readers)[1] is not None:
@@ -218,19 +221,20 @@ def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
     return draft
 
 
-def _drafted(raw: Mapping[str, Any], of: type[T]) -> T:
+def drafted(raw: Mapping[str, Any], of: type[T]) -> T:
+    """A draft of JSON or TOML. Raises Invalid with the path of a wrong type."""
     try:
         return msgspec.convert(raw, of)
     except msgspec.ValidationError as problem:
         text, _, where = str(problem).partition(" - at `$")
-        raise Invalid(text, path=where.rstrip("`").lstrip(".")) from None
+        path = where.rstrip("`").lstrip(".")
+        if text.startswith("Object contains unknown field `"):
+            text, path = "there is no such setting", f"{path}.{text.split('`')[1]}".lstrip(".")
+        raise Invalid(text, path=path) from None
 
 
 def _channel(edit: Edit, name: str, table: Mapping[str, Any], applied: Applied) -> None:
-    flat = _flat(table)
-    if "token" in flat:
-        raise Invalid("a channel has no token of ours", path="token")
-    draft = _drafted(flat, channels.Draft)
+    draft = drafted(flat(table), channels.Draft)
     row = channel_rows.find(edit.tx, edit.workspace_id, name)
     if row is None:
         _, once = channels.create(edit, draft)
@@ -242,7 +246,7 @@ def _channel(edit: Edit, name: str, table: Mapping[str, Any], applied: Applied) 
 
 
 def _integration(edit: Edit, name: str, table: Mapping[str, Any], applied: Applied) -> None:
-    draft = _drafted(_flat(table), integrations.Draft)
+    draft = drafted(flat(table), integrations.Draft)
     row = integration_rows.find(edit.tx, edit.workspace_id, name)
     if row is None:
         given = isinstance(draft.token, str)
@@ -267,7 +271,7 @@ def _rule(edit: Edit, place: int, name: str, table: Mapping[str, Any], applied: 
     unknown = tuple((key, f'no such setting: "{key[:60]}"{nearest(key, known)}') for key in table if key not in known)
     if unknown:
         raise Invalid(unknown[0][1], errors=unknown)
-    draft = _drafted(table, rules.Draft)
+    draft = drafted(table, rules.Draft)
     if draft.priority is UNSET:
         draft.priority = (place + 1) * rules.STEP
     row = rule_rows.find(edit.tx, edit.workspace_id, name)
@@ -286,7 +290,7 @@ def _workspace(edit: Edit, table: object, applied: Applied) -> None:
     unknown = tuple((key, f'no such setting: "{key[:60]}"{nearest(key, known)}') for key in table if key not in known)
     if unknown:
         raise Invalid(unknown[0][1], errors=unknown)
-    changes = workspace.update(edit, _drafted(table, workspace.Draft))
+    changes = workspace.update(edit, drafted(table, workspace.Draft))
     name = workspace.seen(edit.tx, edit.workspace_id).name
     applied.steps.append(Step("update" if changes else "keep", "workspace", name, changes))
 

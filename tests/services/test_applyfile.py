@@ -222,7 +222,7 @@ def test_pruning_a_channel_that_the_workspace_needs_is_refused_whole(desk: Desk)
         ("[[rules]]\nname='x'\nchannels=[]\nwhen={all=[{}, 5]}", "rules[0].channels", "at least one"),
         ("[[channels]]\nname='a'", "channels[0].kind", "needed"),
         ("[[channels]]\nname='a'\nkind='slack'\nchanel='C'", "channels[0].chanel", "did you mean channel?"),
-        ("[[channels]]\nname='a'\nkind='slack'\ntoken='x'", "channels[0].token", "no token"),
+        ("[[channels]]\nname='a'\nkind='slack'\ntoken='x'", "channels[0].token", "no such setting"),
         ("[[integrations]]\nname='a'\nkind='sentry'\nsecret='kept'", "integrations[0].secret", "no stored secret"),
         ("[[integrations]]\nname='a'\nkind='sentry'\nsecret_env='X'", "integrations[0].secret_env", "cannot be sent"),
         ("[[integrations]]\nname='a'\nkind='sentry'\ntoken='x'", "integrations[0].token", "8 to 200"),

@@ -21,7 +21,7 @@ from signalcraft.storage.db import Tx
 from signalcraft.storage.vault import CannotOpen
 
 
-class Draft(Struct, kw_only=True):
+class Draft(Struct, kw_only=True, forbid_unknown_fields=True):
     """What a person wrote of a channel; UNSET where they wrote nothing. Secrets stand in `config`."""
 
     name: str | UnsetType = UNSET

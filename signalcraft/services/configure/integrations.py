@@ -12,10 +12,13 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from signalcraft.config import Settings
+from signalcraft.domain import ids
+from signalcraft.domain.event import Event
 from signalcraft.errors import Conflict, Invalid
 from signalcraft.services.configure.edit import Edit, Once, checked_name, difference, secret_difference
 from signalcraft.services.kinds import SOURCE_KINDS, Kind, Parts, kind_named, read
 from signalcraft.services.registry import Registry, requires_signature, token_hash
+from signalcraft.storage import events
 from signalcraft.storage import integrations as store
 from signalcraft.storage.db import Tx
 from signalcraft.storage.integrations import Integration
@@ -26,7 +29,7 @@ OVERLAP_MINUTES_MAX: Final = 30 * 24 * 60
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~-]{8,200}")
 
 
-class Draft(Struct, kw_only=True):
+class Draft(Struct, kw_only=True, forbid_unknown_fields=True):
     """What a person wrote of an integration; UNSET where they wrote nothing. Secrets stand in `config`."""
 
     name: str | UnsetType = UNSET
@@ -147,6 +150,17 @@ def rotate(
     edit.note("integration.rotated", row.id, row.name, what=what, overlap_minutes=overlap_minutes)
     url = None if token is None else webhook_url(edit.settings, row.kind, token)
     return Once(token=token, webhook_url=url, secret=made)
+
+
+def try_out(edit: Edit, row: Integration) -> int:
+    """Stores an event of kind `test`, as a sender's own test would be: it opens no group. The event's id."""
+    if not row.enabled:
+        raise Conflict(f'the integration "{row.name}" is switched off')
+    event_id = edit.tx.new_id(edit.now_ms)
+    event = Event(kind="test", title=f"Test of {row.name}", message=f"asked for by {edit.actor.name}", action="test")
+    events.insert(edit.tx, event_id, edit.workspace_id, row.id, row.kind, None, None, event, edit.now_ms)
+    edit.note("integration.tested", row.id, row.name, event_id=ids.show(event_id))
+    return event_id
 
 
 def forget_previous(tx: Tx, now_ms: int) -> bool:

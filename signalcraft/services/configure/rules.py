@@ -28,12 +28,12 @@ class Draft(Struct, kw_only=True):
     name: str | UnsetType = UNSET
     priority: int | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
-    when: dict[str, Any] | UnsetType = UNSET
+    when: dict[str, Any] | UnsetType | None = UNSET
     channels: list[str] | UnsetType = UNSET
     mention: str | UnsetType | None = UNSET
     stop: bool | UnsetType = UNSET
     escalate_after_minutes: int | UnsetType | None = UNSET
-    escalate_to: list[str] | UnsetType = UNSET
+    escalate_to: list[str] | UnsetType | None = UNSET
     repeat_minutes: int | UnsetType | None = UNSET
     runbook_url: str | UnsetType | None = UNSET
 
@@ -56,19 +56,19 @@ class Seen(Struct, frozen=True, kw_only=True):
 
 
 class Said(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The alert of a dry run, as a person describes it."""
+    """The alert of a dry run, as a person describes it, or as GET /api/events/{id} tells it."""
 
     environment: str | None = None
     severity: str | None = None
     project: str | None = None
-    source: str = ""
-    title: str = ""
-    message: str = ""
-    status: str = "open"
+    source: str | None = None
+    title: str | None = None
+    message: str | None = None
+    status: str | None = None
     count: int = 1
     users_affected: int | None = None
     users: int | None = None
-    tags: dict[str, str | int | float | bool] = {}
+    tags: dict[str, str | int | float | bool] | None = None
 
 
 def create(edit: Edit, draft: Draft) -> Rule:
@@ -187,7 +187,7 @@ def _draw(edit: Edit, rule: Rule, draft: Draft, present_name: str = "") -> None:
         named = getattr(draft, field)
         if named is not UNSET:
             try:
-                setattr(rule, field, channel_ids(edit.tx, edit.workspace_id, named, field))
+                setattr(rule, field, channel_ids(edit.tx, edit.workspace_id, named or [], field))
             except Invalid as problem:
                 errors += problem.errors
     for check in (lambda: _read_when(rule, draft), lambda: compile_rule(rule)):
@@ -240,14 +240,14 @@ def _facts_said(said: Said) -> Facts:
         environment=said.environment,
         severity=severity,
         project=said.project,
-        source=said.source,
-        title=said.title,
-        message=said.message,
-        # A sender says firing or resolved; the group that it would make has the first word for that.
-        status="open" if said.status == "firing" else said.status,
+        source=said.source or "",
+        title=said.title or "",
+        message=said.message or "",
+        # A sender says firing; the group that it would make is open.
+        status="open" if said.status in (None, "firing") else said.status,
         count=said.count,
         users_affected=said.users if said.users_affected is None else said.users_affected,
-        tags={k: v if isinstance(v, str) else msgspec.json.encode(v).decode() for k, v in said.tags.items()},
+        tags={k: v if isinstance(v, str) else msgspec.json.encode(v).decode() for k, v in (said.tags or {}).items()},
     )
 
 
