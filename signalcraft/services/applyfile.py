@@ -101,7 +101,7 @@ def _resolved(table: Mapping[str, Any], path: str, readers: Mapping[str, Callabl
         if not isinstance(value, str):
             raise Invalid("this must be a text", path=f"{path}.{key}")
         try:
-            done[base] = reader(value).strip("\r\n")
+            done[base] = reader(value).rstrip("\r\n")
         except Fault as problem:
             raise Invalid(problem.detail, path=f"{path}.{key}") from None
     return done
