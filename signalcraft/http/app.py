@@ -11,18 +11,55 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
+from litestar.openapi import OpenAPIConfig
 from litestar.routes import HTTPRoute
 
 from signalcraft.errors import Fault, WrongType
-from signalcraft.http import channels, configuration, control, integrations, keys, rules
+from signalcraft.http import (
+    answers,
+    channels,
+    configuration,
+    control,
+    deliveries,
+    events,
+    groups,
+    health,
+    integrations,
+    keys,
+    live,
+    metrics,
+    openapi,
+    overview,
+    quarantine,
+    rules,
+    stories,
+)
 from signalcraft.http.auth import Rates, provide_caller
 from signalcraft.http.edge import Edge
 from signalcraft.http.hooks import hook_handler
 from signalcraft.http.problems import Malformed, answer, invalid_json, with_head
 from signalcraft.services.house import House
 
-MODULES: Final = (rules, integrations, channels, configuration, keys, control)
-"""Every module with routes, in the order of the OpenAPI document."""
+MODULES: Final = (
+    groups,
+    stories,
+    events,
+    deliveries,
+    quarantine,
+    rules,
+    integrations,
+    channels,
+    configuration,
+    overview,
+    live,
+    keys,
+    answers,
+    health,
+    metrics,
+    openapi,
+    control,
+)
+"""Every module with routes."""
 
 
 class JsonRequest(Request[Any, Any, Any]):
@@ -78,6 +115,8 @@ def create_app(house: House) -> App:
     app = build([*routes(), webhooks], house, settings.http.body_bytes_max)
     app.state.house = house
     app.state.rates = Rates(settings.limits.api_per_minute)
+    app.state.live = live.Live(house)
+    app.state.totals = metrics.Totals(house.now())
     app.edge = app.state.edge = Edge(app.inside, settings, house.now)
     for route in app.routes:
         if isinstance(route, HTTPRoute):
@@ -85,7 +124,9 @@ def create_app(house: House) -> App:
     return app
 
 
-def build(handlers: Sequence[Any], house: House | None, body_bytes_max: int) -> App:
+def build(
+    handlers: Sequence[Any], house: House | None, body_bytes_max: int, *, document: OpenAPIConfig | None = None
+) -> App:
     """Litestar with our faults and dependencies. `house` may be None where nothing is called (the OpenAPI document)."""
 
     def provide_house() -> Any:
@@ -102,6 +143,6 @@ def build(handlers: Sequence[Any], house: House | None, body_bytes_max: int) -> 
         request_max_body_size=body_bytes_max,
         state=State(),
         logging_config=None,
-        openapi_config=None,
+        openapi_config=document,
         debug=False,
     )

@@ -133,7 +133,8 @@ def answer(request: Request[Any, Any, Any], problem: Exception) -> Response[byte
     headers |= headers_of(fault)
     if isinstance(fault, TooLarge | TooSlow):
         headers["connection"] = "close"  # the rest of the body is not read
-    return Response(problem_body(fault, request_id), status_code=fault.status, media_type=MEDIA_TYPE, headers=headers)
+    body = problem_body(fault, request_id, getattr(fault, "extra", None))
+    return Response(body, status_code=fault.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def _known(problem: Exception, headers: dict[str, str]) -> Fault | None:

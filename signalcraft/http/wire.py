@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, TypeAlias
 
@@ -93,6 +93,12 @@ def read_cursor(text: str | None, numbers: int) -> tuple[int, ...] | None:
 def split(values: Iterable[str] | None) -> list[str]:
     """The words of a filter: `?a=x,y` and `?a=x&a=y` mean the same."""
     return list(dict.fromkeys(w for value in values or () for w in map(str.strip, value.split(",")) if w))
+
+
+def named(words: Iterable[str], names: Mapping[int, str]) -> list[int]:
+    """The ids of integrations or channels that were named by name or id; unknown ones are left out."""
+    wanted = set(words)
+    return [number for number, name in names.items() if name in wanted or ids.show(number) in wanted]
 
 
 def among(values: Iterable[str] | None, allowed: Iterable[str], path: str) -> list[str]:

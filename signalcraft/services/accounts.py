@@ -139,6 +139,16 @@ class Accounts:
             self._note_use(found.id, now_ms)
         return found
 
+    async def is_live(self, key_id: int) -> bool:
+        """Whether a key still opens what it opened before: for streams that outlive their first request."""
+        known = self._known
+        if known is None:
+            known = await self._learn()
+        now_ms = self.now()
+        return any(
+            live.id == key_id and (live.expires_ms is None or live.expires_ms > now_ms) for live in known.values()
+        )
+
     def _forget(self) -> None:
         # On the writer thread, after the commit: the next request reads the keys again.
         with self._lock:

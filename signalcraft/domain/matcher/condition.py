@@ -36,7 +36,7 @@ LATE = frozenset(("environment", "severity", "status", "count", "users_affected"
 
 Scalar = str | int | float | bool
 Value = Scalar | list[Scalar] | None
-Actual = str | int | Severity | None
+Actual = str | int | None
 
 
 class Facts(Struct, kw_only=True):

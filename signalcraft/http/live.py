@@ -1,0 +1,238 @@
+"""/api/live: one stream of server-sent events a browser, so that a screen shows what is, without asking.
+
+One task looks at the database for all streams, and only when something was committed. A stream ends with the house:
+the server would wait for an open one for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, get
+from litestar.params import QueryParameter
+from litestar.response import Stream
+
+from signalcraft.domain import ids
+from signalcraft.errors import Busy
+from signalcraft.http.auth import Caller, TheCaller, scopes
+from signalcraft.http.feed import Feed, Reset, catch_up, sse
+from signalcraft.http.wire import TheHouse
+from signalcraft.services.health import Report
+from signalcraft.services.house import House
+from signalcraft.storage.db import Tx
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 0.1
+KEEP_ALIVE_S: Final = 15.0
+CHECK_S: Final = 1.0
+"""How often a stream asks whether its key still holds."""
+HEALTH_S: Final = 5.0
+STREAMS_MAX: Final = 200
+WAITING_MAX: Final = 2000
+
+
+class Subscriber:
+    """One open stream. `waiting` holds what its client has not taken yet; None ends it."""
+
+    def __init__(self, caller: Caller, last_event_id: str) -> None:
+        self.caller = caller
+        self.last_event_id = last_event_id
+        self.waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def put(self, events: list[bytes], cursor: int) -> None:
+        """Hands over events; a client that is too slow is told to read everything anew."""
+        if self.waiting.qsize() + len(events) > WAITING_MAX:
+            while not self.waiting.empty():
+                self.waiting.get_nowait()
+            events = [sse("reset", Reset("this stream fell too far behind"), cursor)]
+        for event in events:
+            self.waiting.put_nowait(event)
+
+    def end(self) -> None:
+        """The stream ends when it comes to this."""
+        self.waiting.put_nowait(None)
+
+
+class Live:
+    """All open streams of one app."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._joining: list[Subscriber] = []
+        self._open: set[Subscriber] = set()
+        self._feeds: dict[int, Feed] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._commits = -1
+        self._health = b""
+        self._health_s = 0.0
+
+    def join(self, caller: Caller, last_event_id: str) -> Subscriber:
+        """A new stream. Raises Busy when there are too many."""
+        if len(self._open) + len(self._joining) >= STREAMS_MAX or self._house.stopping:
+            raise Busy("no more event streams can be opened now", retry_after_s=10)
+        one = Subscriber(caller, last_event_id)
+        self._joining.append(one)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._follow(), name="live")
+        return one
+
+    def leave(self, one: Subscriber) -> None:
+        """The client went away."""
+        self._open.discard(one)
+        if one in self._joining:
+            self._joining.remove(one)
+
+    async def _follow(self) -> None:
+        try:
+            while (self._open or self._joining) and not self._house.stopping:
+                try:
+                    await self._look()
+                except Exception:
+                    log.exception("the event streams could not be fed")
+                    await asyncio.sleep(1)
+                await asyncio.sleep(LOOK_S)
+        finally:
+            for one in (*self._open, *self._joining):
+                one.end()
+            self._feeds.clear()
+            self._commits = -1
+
+    async def _look(self) -> None:
+        house = self._house
+        commits = house.db.commits
+        if commits != self._commits:
+            self._commits = commits
+            await self._feed()
+        await self._tell_health()
+        joining, self._joining = self._joining, []
+        for one in joining:
+            await self._begin(one)
+
+    async def _feed(self) -> None:
+        now_ms = self._house.now()
+        wanted = {one.caller.workspace_id for one in self._open}
+        self._feeds = {workspace_id: feed for workspace_id, feed in self._feeds.items() if workspace_id in wanted}
+        for workspace_id, feed in self._feeds.items():
+            events = await self._house.db.read(lambda tx, feed=feed: feed.read(tx, now_ms))  # type: ignore[misc]
+            if events:
+                for one in self._open:
+                    if one.caller.workspace_id == workspace_id:
+                        one.put(events, feed.cursor)
+
+    async def _begin(self, one: Subscriber) -> None:
+        """A stream begins with how everything is, and with what it missed; from there on it gets what all get."""
+        workspace_id = one.caller.workspace_id
+        feed = self._feeds.get(workspace_id)
+        fresh = feed is None
+        if feed is None:
+            feed = Feed(workspace_id)
+        now_ms = self._house.now()
+
+        def read(tx: Tx) -> list[bytes]:
+            if fresh:
+                feed.begin(tx)
+            if not one.last_event_id:
+                return []
+            return catch_up(tx, workspace_id, one.last_event_id, feed.cursor, now_ms)
+
+        missed = await self._house.db.read(read)
+        self._feeds[workspace_id] = feed
+        self._open.add(one)
+        if not self._health:
+            await self._tell_health(at_once=True)
+        hello = [b"retry: 2000\nid: " + ids.show(feed.cursor).encode() + b"\n" + self._health]
+        one.put([*missed, *hello], feed.cursor)
+
+    async def _tell_health(self, *, at_once: bool = False) -> None:
+        loop_s = asyncio.get_running_loop().time()
+        if loop_s - self._health_s < HEALTH_S and not at_once:
+            return
+        self._health_s = loop_s
+        house = self._house
+        report = await house.health.report(ready=house.ready, stopping=house.stopping, warnings=house.warnings)
+        now = sse("health", _without_figures(report))
+        if now != self._health:
+            self._health = now
+            for one in self._open:
+                one.put([now], 0)
+
+
+def _without_figures(report: Report) -> dict[str, Any]:
+    """A report without what moves at every look, so that it is only told when something changed."""
+    told = msgspec.to_builtins(report)
+    for name in ("database", "queue", "deliveries"):
+        if name in told["components"] and told["components"][name]["status"] == "ok":
+            told["components"][name]["detail"] = ""
+    return dict(told)
+
+
+@get(
+    "/api/live",
+    guards=[scopes("alerts:read")],
+    summary="What happens, as it happens",
+    operation_id="follow",
+    tags=["live"],
+    media_type="text/event-stream",
+)
+async def live(
+    house: TheHouse,
+    caller: TheCaller,
+    request: Request[Any, Any, Any],
+    last_event_id: Annotated[
+        str | None, QueryParameter(name="last_event_id", description="Where the header Last-Event-ID cannot be set.")
+    ] = None,
+) -> Stream:
+    """Server-sent events: `group`, `delivery`, `health`, `reset`. Ids are journal numbers; Last-Event-ID catches up.
+
+    After a `reset` the lists are to be read anew. A comment every 15 seconds keeps the connection open.
+    """
+    if request.scope["state"].get("head"):
+        return Stream(_nothing(), media_type="text/event-stream")
+    streams: Live = request.app.state.live
+    last = request.headers.get("last-event-id") or last_event_id or ""
+    one = streams.join(caller, last)
+    return Stream(_events(house, streams, one), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for part in (b"",):
+        yield part
+
+
+async def _events(house: House, streams: Live, one: Subscriber) -> AsyncIterator[bytes]:
+    clock = asyncio.get_running_loop().time
+    said_s = checked_s = clock()
+    try:
+        yield b": SignalCraft\n\n"
+        while not house.stopping:
+            event: bytes | None = b""
+            try:
+                event = await asyncio.wait_for(one.waiting.get(), CHECK_S)
+            except TimeoutError:
+                if clock() - said_s >= KEEP_ALIVE_S:
+                    event = b": still here\n\n"
+            if clock() - checked_s >= CHECK_S:
+                checked_s = clock()
+                if not await _may_listen(house, one.caller):
+                    return
+            if event is None:
+                return
+            if event:
+                said_s = clock()
+                yield event
+    finally:
+        streams.leave(one)
+
+
+async def _may_listen(house: House, caller: Caller) -> bool:
+    if caller.actor.kind != "api_key":
+        return True
+    return await house.accounts.is_live(ids.parse(caller.actor.id))
+
+
+ROUTES: list[Any] = [live]

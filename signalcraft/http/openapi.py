@@ -1,0 +1,248 @@
+"""The OpenAPI document: drawn from the routes, with the faults, scopes and the webhook door that Litestar cannot know.
+
+`python -m signalcraft.http openapi` prints it; docs/reference/openapi.json holds it; `/api/openapi.json` serves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Contact, License, Server
+from litestar.routes import HTTPRoute
+
+from signalcraft import __version__
+from signalcraft.http import problems
+
+_METHODS: Final = ("get", "post", "put", "patch", "delete")
+_TAGS: Final = {
+    "alert groups": "What people work on: events of one problem, folded.",
+    "events": "Every statement that a sender made.",
+    "deliveries": "The ledger of messages that are owed, sent, failed or dropped.",
+    "routing rules": "Who is told of an alert.",
+    "integrations": "Who may send alerts here.",
+    "channels": "Where people are told.",
+    "quarantine": "Webhooks that could not be read.",
+    "configuration": "The whole configuration at once, what kinds there are, and the workspace's own settings.",
+    "dashboard": "What happened lately.",
+    "live": "What happens, as it happens.",
+    "api keys": "Who may ask.",
+    "answers": "How people answer from outside. No API key: each is authenticated by its own signature.",
+    "webhooks": "How alerts come in. No API key: the token in the path authenticates.",
+    "health": "For load balancers, service managers and Prometheus.",
+    "reference": "This document.",
+}
+_FAULTS: Final = {
+    "Malformed": (400, "The body is not JSON, or the request breaks HTTP."),
+    "NotSignedIn": (401, "No API key, or one that is wrong, revoked or expired."),
+    "Forbidden": (403, "The API key lacks the scope."),
+    "NotFound": (404, "No such thing in this workspace."),
+    "Conflict": (409, "It makes no sense in the present state; `detail` says the state."),
+    "TooLarge": (413, "The body is larger than http.body_bytes_max."),
+    "Invalid": (422, "A field or parameter is wrong; `errors` names it."),
+    "TooMany": (429, "Too many requests; Retry-After says when to come back."),
+    "Internal": (500, "Something went wrong on our side; the log has it under the request id."),
+    "Busy": (503, "Nothing can be written just now; Retry-After says when to come back."),
+}
+_HEALTH: Final = ("/health", "/health/live", "/health/ready", "/health/startup", "/live", "/ready")
+_MORE: Final = {
+    ("post", "/webhooks/slack/actions"): ("NotSignedIn", "TooLarge", "Invalid"),
+    ("get", "/api/live"): ("Busy",),
+}
+
+
+@functools.cache
+def document() -> bytes:
+    """The document as JSON, indented, ending in a newline: the same bytes for the same program."""
+    from signalcraft.http.app import build, routes
+
+    config = OpenAPIConfig(
+        title="SignalCraft",
+        version=__version__,
+        description=(
+            "One self-hosted program that takes in every alert a team has and tells the right people. Times are RFC"
+            " 3339 in UTC, ids are strings that sort by time, faults are RFC 9457 problems."
+        ),
+        license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        contact=Contact(name="SignalCraft"),
+        servers=[Server(url="/")],
+        path="/-",
+        render_plugins=[],
+    )
+    app = build(routes(), None, 1, document=config)
+    drawn: dict[str, Any] = app.openapi_schema.to_schema()
+    handlers = {(route.path_format, handler.http_method): handler for route, handler in _handlers(app.routes)}
+    paths = drawn["paths"]
+    for path, item in paths.items():
+        for method in _METHODS:
+            if method in item:
+                _finish(item[method], handlers[path, method.upper()], path, method)
+    paths["/webhooks/{source}/{token}"] = {"post": _webhook()}
+    drawn["paths"] = dict(sorted(paths.items()))
+    components = drawn.setdefault("components", {})
+    components["schemas"] = _schemas(handlers.values())
+    components["responses"] = {name: _response(text) for name, (_, text) in _FAULTS.items()}
+    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "An API key: sc_…"}}
+    drawn["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
+    return json.dumps(drawn, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _handlers(routes: Any) -> Iterator[tuple[HTTPRoute, Any]]:
+    for route in routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                for method in handler.http_methods:
+                    if method != "OPTIONS":
+                        yield route, _OneMethod(handler, method)
+
+
+class _OneMethod:
+    def __init__(self, handler: HTTPRouteHandler, http_method: str) -> None:
+        self.handler = handler
+        self.http_method = http_method
+
+
+def _finish(operation: dict[str, Any], one: _OneMethod, path: str, method: str) -> None:
+    operation.pop("deprecated", None)
+    operation["summary"] = one.handler.summary
+    needed = scopes_of(one.handler)
+    if needed is not None:
+        operation["security"] = [{"key": list(needed)}]
+        operation["description"] = f"{operation.get('description', '')}\n\nScope: `{' '.join(needed)}`.".strip()
+    field = one.handler.parsed_data_field
+    if field is not None and "requestBody" in operation:
+        operation["requestBody"]["required"] = not field.is_optional
+    for parameter in operation.get("parameters", ()):
+        for noise in ("deprecated", "allowEmptyValue", "allowReserved"):
+            parameter.pop(noise, None)
+    for answer in operation["responses"].values():
+        answer.pop("headers", None)
+    operation["responses"].pop("400", None)
+    for name in (*_faults(needed is not None, path, method, field is not None), *_MORE.get((method, path), ())):
+        operation["responses"][str(_FAULTS[name][0])] = {"$ref": f"#/components/responses/{name}"}
+    if path in _HEALTH:
+        operation["responses"]["503"] = {**operation["responses"]["200"], "description": "It is not."}
+    if path == "/answer/{token}":
+        operation["responses"]["410"] = {"description": "The link has expired: a page says so."}
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def scopes_of(handler: HTTPRouteHandler) -> tuple[str, ...] | None:
+    """The scopes that a route needs; None for one that is open to everybody."""
+    for guard in handler.resolve_guards():
+        found: tuple[str, ...] | None = getattr(guard, "scopes", None) or getattr(
+            getattr(guard, "func", None), "scopes", None
+        )
+        if found is not None:
+            return found
+    return None
+
+
+def _faults(keyed: bool, path: str, method: str, body: bool) -> list[str]:
+    names = ["NotSignedIn", "Forbidden", "TooMany"] if keyed else []
+    if "{" in path:
+        names.append("NotFound")
+    if keyed:
+        names.append("Invalid")
+    if body:
+        names += ["Malformed", "TooLarge"]
+    if method != "get":
+        names += ["Conflict", "Busy"]
+    return [*names, "Internal"]
+
+
+def _response(text: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": text, "content": {problems.MEDIA_TYPE: {"schema": schema}}}
+
+
+def _schemas(handlers: Iterable[_OneMethod]) -> dict[str, Any]:
+    """Every struct that goes in or out, as msgspec itself reads and writes it, with its docstring."""
+    types: list[Any] = [problems.Problem]
+    for one in handlers:
+        answer = one.handler.parsed_return_field
+        types += [inner.annotation for inner in answer.inner_types] or [answer.annotation]
+        if one.handler.parsed_data_field is not None:
+            types.append(one.handler.parsed_data_field.annotation)
+    wanted = [t for t in types if t not in (None, type(None)) and not issubclass(_plain(t), Response | bytes | str)]
+    _, found = msgspec.json.schema_components(wanted, ref_template="#/components/schemas/{name}")
+    return dict(sorted(found.items()))
+
+
+def _plain(annotation: Any) -> type:
+    return annotation if isinstance(annotation, type) else object
+
+
+def _webhook() -> dict[str, Any]:
+    text = {"type": "string"}
+    event = {
+        "type": "object",
+        "properties": {
+            "event_id": text,
+            "group_id": {"oneOf": [text, {"type": "null"}]},
+            "duplicate": {"type": "boolean"},
+            "sampled": {"type": "boolean"},
+        },
+        "required": ["event_id", "group_id", "duplicate", "sampled"],
+    }
+    accepted = {
+        "type": "object",
+        "properties": {"status": {"const": "accepted"}, "events": {"type": "array", "items": event}},
+        "required": ["status", "events"],
+    }
+    faults = ("NotSignedIn", "NotFound", "TooLarge", "Invalid", "TooMany", "Busy")
+    return {
+        "tags": ["webhooks"],
+        "summary": "A sender's webhook",
+        "operationId": "receive_webhook",
+        "description": (
+            "Answered after the events are on disk. A vendor's own path may follow the token. A body that cannot be"
+            " read is kept in quarantine and answered 422 with `quarantine_id`; a wrong signature is 401."
+        ),
+        "parameters": [
+            {"name": "source", "in": "path", "required": True, "schema": text},
+            {"name": "token", "in": "path", "required": True, "schema": text},
+        ],
+        "requestBody": {"content": {"*/*": {"schema": {}}}, "required": True},
+        "responses": {
+            "202": {"description": "Every event is on disk.", "content": {"application/json": {"schema": accepted}}},
+            **{str(_FAULTS[name][0]): {"$ref": f"#/components/responses/{name}"} for name in faults},
+        },
+    }
+
+
+@get(
+    "/api/openapi.json",
+    summary="The OpenAPI document",
+    operation_id="get_openapi",
+    tags=["reference"],
+    media_type="application/json",
+)
+async def get_document() -> Response[bytes]:
+    """OpenAPI 3.1 of this very program. Needs no key."""
+    body = await asyncio.to_thread(document)
+    return Response(body, media_type="application/json", headers={"cache-control": "public, max-age=300"})
+
+
+@get(
+    problems.DOCS,
+    summary="The error codes",
+    operation_id="get_error_codes",
+    tags=["reference"],
+    media_type="text/plain",
+)
+async def get_errors() -> Response[str]:
+    """What each `code` of a problem means, as text. Needs no key."""
+    return Response(
+        problems.errors_page(), media_type="text/plain; charset=utf-8", headers={"cache-control": "public, max-age=300"}
+    )
+
+
+ROUTES = [get_document, get_errors]
