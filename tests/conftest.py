@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,11 @@ def shared_webhooks() -> Path:
             "the folder of captured vendor payloads is not beside this checkout: those readings are NOT CHECKED"
         )
     return SHARED_WEBHOOKS
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Captured output may hold a lone surrogate, on purpose; a report with one cannot travel between processes."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
