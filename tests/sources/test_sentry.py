@@ -188,6 +188,29 @@ def test_new_actions_of_what_only_records_are_recorded(resource: str) -> None:
     assert event.delivery_key
 
 
+def test_nesting_at_the_very_limit_is_read_or_quarantined() -> None:
+    """The last levels that can still be decoded are more than can be put in order for a statement's key."""
+
+    def deepest_readable(low: int, high: int) -> int:
+        while low < high:
+            middle = (low + high + 1) // 2
+            try:
+                read(nested(middle), "seer")
+                low = middle
+            except Unreadable:
+                high = middle - 1
+        return low
+
+    def nested(levels: int) -> bytes:
+        return b'{"action":"x","data":{"run_id":1,"z":' + b"[" * levels + b"]" * levels + b"}}"
+
+    limit = deepest_readable(10, 200_000)
+    assert limit > 100
+    for levels in range(limit - 20, limit + 20):
+        for resource in ("seer", "metric_alert", "issue"):
+            _survives(nested(levels), resource)
+
+
 def test_doubled_keys_hold_their_last_value() -> None:
     event = read(b'{"action":"x","data":{"issue":{"id":"1"}},"action":"created","data":{"issue":{"id":"2"}}}', "issue")
     assert (event.dedup_key, event.status) == ("2", "firing")

@@ -76,8 +76,14 @@ def kept(**tags: object) -> dict[str, str]:
 
 
 def statement_key(subject: str, *state: object) -> str:
-    """The key of a statement about a subject: one for each telling of one state, whatever the order of its keys."""
-    canonical = msgspec.json.encode(state, order="sorted")
+    """The key of a statement about a subject: one for each telling of one state, whatever the order of its keys.
+
+    Raises Unreadable for a state that is nested as deeply as can be.
+    """
+    try:
+        canonical = msgspec.json.encode(state, order="sorted")
+    except RecursionError:  # decoding had a little more room than this
+        raise Unreadable("the JSON is nested too deeply") from None
     return f"{subject}:{hashlib.blake2b(canonical, digest_size=16).hexdigest()}"
 
 
