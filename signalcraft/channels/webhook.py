@@ -191,7 +191,7 @@ def judge(config: Config, note: Note, step: Step, reply: Reply) -> Outcome:
     if 200 <= code < 300:
         return Sent({"id": note.delivery_id})
     if reply.error.startswith(BLOCKED):
-        return Broken(f"{reply.error}; the operator can allow it")
+        return Broken(f"{reply.error}; the operator can allow it (outbound.allow)")
     if code == 0:
         return Retry(f"the receiver could not be asked: {came_back(reply)}")
     if code in (408, 425, 429) or code >= 500:

@@ -44,18 +44,21 @@ class SlackSockets:
                 self._open[key] = self._connect(*key, api_url)
 
     def _connect(self, workspace_id: int, token: str, api_url: str) -> tuple[SocketMode, asyncio.Task[None]]:
+        # What `answer` needs to know: where this token's Slack is, since the answer's address comes from outside.
+        reached = slack.Config(bot_token="", channel="", api_url=api_url)
+
         async def on_payload(payload: dict[str, Any]) -> None:
             for act in slack.parse_payload(payload):
                 text = await self._house.respond.act(workspace_id, act)
                 if text and act.answer_url:
-                    await self._house.postman.send(slack.answer(None, act, text))
+                    await self._house.postman.send(slack.answer(reached, act, text))
 
         def on_warning(text: str) -> None:
             log.warning("slack socket mode: %s", text)
             if text not in self._house.warnings:
                 self._house.warnings.append(text)
 
-        mode = SocketMode(token, api_url, on_payload, on_warning)
+        mode = SocketMode(token, api_url, on_payload, on_warning, postman=self._house.postman)
         return mode, asyncio.get_running_loop().create_task(mode.run())
 
     async def _close(self, key: tuple[int, str]) -> None:

@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from signalcraft.domain.delivery import HttpCall
 from signalcraft.domain.replies import came_back, retry_after_s
+from signalcraft.postman.calls import socket_words
 from signalcraft.postman.carry import Postman
 
 log = logging.getLogger(__name__)
@@ -237,9 +238,12 @@ class SocketMode:
         except _Trouble:
             raise
         except Exception as fault:
-            # By its kind alone: the text of some quotes the address, whose ticket opens the connection.
+            # Never by its own text: some quote the address, whose ticket opens the connection.
             if not greeted:
-                raise _Trouble(f"the connection failed ({type(fault).__name__})") from None
+                known = isinstance(fault, OSError) and not isinstance(fault, TimeoutError)
+                raise _Trouble(
+                    socket_words(fault) if known else f"the connection failed ({type(fault).__name__})"
+                ) from None
         finally:
             self._socket = None
             self.connected = False

@@ -146,7 +146,9 @@ def test_a_pause_is_as_long_as_the_receiver_says(status: int) -> None:
 def test_an_address_inside_our_own_network_needs_the_operator() -> None:
     reply = Reply(status=0, error="blocked: hooks.example.com leads to a private address")
     found = webhook.judge(CONFIG, NOTE, call(), reply)
-    assert found == Broken("blocked: hooks.example.com leads to a private address; the operator can allow it")
+    assert found == Broken(
+        "blocked: hooks.example.com leads to a private address; the operator can allow it (outbound.allow)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import logging
 import time
@@ -264,11 +265,24 @@ def test_tls_is_verified() -> None:
     assert not any(reply.sent_maybe for reply in untrusted)
 
 
-def test_tls_with_one_who_speaks_none() -> None:
-    async def work(postman: Postman) -> Reply:
-        async with http_server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as server:
-            return await postman.send(replace(CALL, url=server.url(scheme="https"), timeout_s=2))
+@pytest.mark.parametrize("patience", ["the call's", "the caller's"])
+def test_tls_with_one_who_never_answers(patience: str) -> None:
+    """Whoever loses patience first, the socket is closed: an open one is a warning here, and warnings are faults."""
+
+    async def work(postman: Postman) -> Reply | None:
+        async with http_server(stall) as server:
+            call = replace(CALL, url=server.url(scheme="https"), timeout_s=0.5 if patience == "the call's" else 5)
+            task = asyncio.create_task(postman.send(call))
+            if patience == "the caller's":
+                await asyncio.sleep(0.3)
+                task.cancel()
+            await asyncio.wait([task])
+            return None if task.cancelled() else task.result()
 
     reply = run(work)
-    assert reply.status == 0
-    assert not reply.sent_maybe
+    gc.collect()
+    if patience == "the call's":
+        assert reply.status == 0
+        assert not reply.sent_maybe
+    else:
+        assert reply is None
