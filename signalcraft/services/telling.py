@@ -122,6 +122,8 @@ def _continue(
     event_id: int | None,
     now_ms: int,
     settings: Settings,
+    *,
+    changed: bool = True,
 ) -> None:
     posted = conversation.posted_ms is not None
     channel_id = conversation.channel_id
@@ -131,7 +133,7 @@ def _continue(
         conversations.told(tx, group.id, channel_id, episode=group.episode, severity=int(group.severity))
         kind: NoteKind = "first" if say == "first" else "repeat"
         _owe(tx, group, channel_id, kind, mention, told_again, now_ms, event_id, conversation.rule_id)
-    if say == "update" or (say == "repeat" and (posted or pending == "sending")):
+    if say == "update" or (say == "repeat" and changed and (posted or pending == "sending")):
         _owe_edit(tx, group, conversation, now_ms, settings, event_id)
 
 
@@ -290,6 +292,6 @@ def escalate(
 
 
 def repeat(tx: Tx, group: Group, conversation: Conversation, reason: str, now_ms: int, settings: Settings) -> None:
-    """It is still unanswered: a channel hears it again."""
+    """It is still unanswered: a channel hears it again. Nothing changed, so nothing is edited."""
     mention = _mention(group, conversation)
-    _continue(tx, group, conversation, reason, mention, None, now_ms, settings)
+    _continue(tx, group, conversation, reason, mention, None, now_ms, settings, changed=False)

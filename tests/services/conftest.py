@@ -8,9 +8,26 @@ from pathlib import Path
 import pytest
 
 from tests.services.desk import Desk
+from tests.services.office import Office
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     with Desk(tmp_path) as it:
+        yield it
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    """A workspace with the Slack channels oncall and leads, and one rule that sends everything to oncall."""
+    with Office(tmp_path) as it:
+        it.oncall, it.leads = it.channel("oncall"), it.channel("leads")
+        it.rule("oncall")
+        yield it
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Office]:
+    """A workspace without channels and rules."""
+    with Office(tmp_path) as it:
         yield it

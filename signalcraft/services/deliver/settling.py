@@ -9,6 +9,7 @@ from msgspec import Struct
 from signalcraft.config import Settings
 from signalcraft.domain import backoff, ids
 from signalcraft.domain.delivery import Broken, Outcome, Refused, Retry, Sent
+from signalcraft.domain.escalation import span
 from signalcraft.domain.group import SYSTEM
 from signalcraft.services.configure import channels as configure
 from signalcraft.services.deliver import standing_in
@@ -104,7 +105,7 @@ class Settler:
             self._end_told_elsewhere(tx, delivery, outcome.why)
             return []
         if age_ms >= self._settings.delivery.retry_hours_max * 3_600_000:
-            return self._fail(tx, claim, f"tried for {age_ms // 3_600_000} hours: {outcome.why}", now_ms)
+            return self._fail(tx, claim, f"tried for {span(age_ms // 3_600_000 * 60)}: {outcome.why}", now_ms)
         if delivery.kind == "test" and outcome.after_s is None and delivery.attempts >= TEST_TRIES:
             return self._fail(tx, claim, outcome.why, now_ms)
         if outcome.after_s is not None:

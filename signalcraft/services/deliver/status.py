@@ -13,6 +13,8 @@ from signalcraft.storage import conversations, outbox
 from signalcraft.storage.db import Tx
 
 DAY_MS = 86_400_000
+LONG_MS = 400 * DAY_MS
+"""Longer than anything is tried for."""
 
 
 class ChannelTrouble(Struct, frozen=True, kw_only=True):
@@ -58,7 +60,7 @@ def status(reader: Tx, snapshot: Snapshot, lanes: Lanes, now_ms: int, workspace_
         owed_edits=sum(o.edits for o in owed),
         oldest_owed_ms=min((o.oldest_ms for o in owed), default=None),
         last_sent_ms=max(sent, default=None),
-        failed_last_day=sum(outbox.failed_since(reader, w, ids.floor(now_ms - DAY_MS)) for w in of),
+        failed_last_day=sum(outbox.failed_since(reader, w, now_ms - DAY_MS, ids.floor(now_ms - LONG_MS)) for w in of),
         untold_groups=sum(conversations.untold(reader, w) for w in of),
         troubles=troubles,
         cannot_deliver=tuple(t.name for t in troubles if t.owed and _nobody_takes(t)),

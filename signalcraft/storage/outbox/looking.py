@@ -81,12 +81,12 @@ def last_sent_ms(tx: Tx, workspace_id: int) -> int | None:
     return value
 
 
-def failed_since(tx: Tx, workspace_id: int, from_id: int) -> int:
-    """How many deliveries failed of those owed since an id."""
+def failed_since(tx: Tx, workspace_id: int, since_ms: int, from_id: int) -> int:
+    """How many deliveries failed since then, of those owed since an id."""
     return int(
         tx.value(
-            "select count(*) from delivery where workspace_id = ? and state = 'failed' and id >= ?",
-            (workspace_id, from_id),
+            "select count(*) from delivery where workspace_id = ? and state = 'failed' and id >= ? and tried_ms >= ?",
+            (workspace_id, from_id, since_ms),
         )
     )
 
