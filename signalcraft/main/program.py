@@ -134,7 +134,7 @@ class Program:
         self._stop.set()
         self.house.stopping = True
         log.info("stopping: requests under way are answered")
-        self._server.stop()
+        self._server.stop()  # type: ignore[no-untyped-call]  # granian carries no types there
         in_time = await self._end_tasks()
         await self._control.stop()
         if self._jobs is not None:
@@ -163,7 +163,7 @@ class Program:
             task.cancel()
         self.house.db.abandon()
         await asyncio.wait(self._tasks, timeout=5)
-        self._server.stop()
+        self._server.stop()  # type: ignore[no-untyped-call]  # granian carries no types there
         await self._control.stop()
         if self._jobs is not None:
             await asyncio.to_thread(self._jobs.stop)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from signalcraft.config import Settings
 from signalcraft.domain import group as grouping
@@ -147,7 +147,7 @@ class Respond:
 
     @staticmethod
     def _write(
-        tx: Tx, group: Group, verb: str, actor: Actor, now_ms: int, data: dict[str, object] | None = None
+        tx: Tx, group: Group, verb: str, actor: Actor, now_ms: int, data: Mapping[str, object] | None = None
     ) -> None:
         groups.store(tx, group)
         journal.add(tx, now_ms, group.workspace_id, group.id, verb, actor, data)

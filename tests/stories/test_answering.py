@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from tests.world import World
@@ -13,9 +15,9 @@ def test_ack_in_slack_shows_in_the_api_and_edits_the_message(world: World) -> No
     pressed = world.press(world.told[0], "ack", by="Kim")
     assert (pressed.status, pressed.in_time) == (200, True)
     group = world.group()
-    assert (group["status"], group["acknowledged_by"], group["assignee"]["name"]) == ("acknowledged", "Kim", "Kim")
+    assert (group["status"], group["acknowledged_by"], group["assignee"]["name"]) == ("acknowledged", "kim", "kim")
     world.after(seconds=5)
-    assert "Kim" in world.told[0].now
+    assert "kim" in world.told[0].now
     assert len(world.told) == 1
     timeline = world.get(f"/api/alert-groups/{group['id']}/timeline")["items"]
     assert any(e["verb"] == "acknowledged" and e["actor"]["kind"] == "slack" for e in timeline)
@@ -37,7 +39,7 @@ def test_resolve_in_slack_says_so_in_the_thread(world: World) -> None:
     assert world.group()["status"] == "resolved"
     assert len(world.told) == 2
     assert world.told[1].in_thread
-    assert "Sam" in world.told[1].text
+    assert "sam" in world.told[1].text
     assert "esolved" in world.told[0].now
 
 
@@ -114,9 +116,7 @@ def test_a_stale_button_is_answered_kindly_and_changes_nothing(world: World) -> 
     world.receives("sentry", "event_alert")
     world.press(world.told[0], "ack", by="Kim")
     stale = world.told[0]
-    world.slack.outage(True)  # the edit has not reached Slack: the old buttons are still there
-    world.press(stale, "ack", by="Sam") if False else None
-    world.slack.outage(False)
+    world.slack.fail("chat.update")  # no edit reaches Slack: the old buttons are still there
     world.act(world.group(), "resolve")
     group_before = world.group()
     answer = world.standin.press(stale.message.channel, stale.message.ts, "resolve", "Sam")
@@ -157,7 +157,7 @@ def test_an_acknowledgement_does_not_outlive_a_day_of_quiet(world: World) -> Non
     world.after(minutes=1)
     assert world.group()["status"] == "open"
     assert len(world.told) == before + 1
-    assert "Kim" in world.told[-1].text
+    assert "kim" in world.told[-1].text
 
 
 def test_an_acknowledged_critical_asks_again_after_four_hours(world: World) -> None:
@@ -168,7 +168,7 @@ def test_an_acknowledged_critical_asks_again_after_four_hours(world: World) -> N
     assert len(world.told) == 1
     world.after(minutes=15)
     assert len(world.told) == 2
-    assert "Kim" in world.told[1].text
+    assert "kim" in world.told[1].text
 
 
 def test_seven_silent_days_close_a_group(world: World) -> None:
@@ -180,7 +180,7 @@ def test_seven_silent_days_close_a_group(world: World) -> None:
     group = world.group()
     assert group["status"] == "resolved"
     timeline = world.get(f"/api/alert-groups/{group['id']}/timeline")["items"]
-    assert any(e["actor"]["kind"] == "system" and e["verb"] in ("resolved", "closed") for e in timeline)
+    assert any(e["verb"] == "resolved" and e["actor"]["kind"] == "system" for e in timeline)
 
 
 def test_reopen_and_assign(world: World) -> None:
@@ -202,23 +202,20 @@ def test_times_are_rfc_3339(world: World) -> None:
     assert seen == datetime.fromtimestamp(world.clock.at_ms / 1000, UTC)
 
 
+def _until(holds: Callable[[], bool]) -> None:
+    """A socket has its own pace: waits ten real seconds at most."""
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(0.05)
+
+
 def test_buttons_work_through_socket_mode_without_a_public_address(world: World) -> None:
     world.channel("#quiet-box", app_token="xapp-tests")
     world.rule("", "#quiet-box")
     world.receives("sentry", "event_alert")
-    for _ in range(100):
-        if world.slack.sockets:
-            break
-        import time
-
-        time.sleep(0.1)
-    assert world.slack.sockets == 1
+    _until(lambda: world.slack.sockets == 1)
     pressed = world.press(world.told[0], "ack", by="Kim")
     assert pressed.via == "socket"
-    for _ in range(50):
-        if world.group()["status"] == "acknowledged":
-            break
-        import time
-
-        time.sleep(0.05)
-    assert world.group()["acknowledged_by"] == "Kim"
+    _until(lambda: world.group()["status"] == "acknowledged")
+    assert world.group()["acknowledged_by"] == "kim"

@@ -14,6 +14,7 @@ def test_a_hundred_noisy_alerts_of_five_problems_become_five_messages(world: Wor
         world.receives(
             "sentry", "event_alert", title=f"Problem {n % 5} happened", issue=str(2000 + n % 5), settle=False
         )
+        world.after(seconds=1)
     world.after(minutes=2)
     assert len(world.told) == 5
     assert all(told.edits >= 1 for told in world.told)
