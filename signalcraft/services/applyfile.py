@@ -30,6 +30,9 @@ T = TypeVar("T")
 Action = Literal["create", "update", "delete", "keep"]
 Doc = Mapping[str, Any]
 
+TEXT_MAX: Final = 1_000_000
+ENTRIES_MAX: Final = 1_000
+"""Entries of one section."""
 SECTIONS: Final = ("workspace", "integrations", "channels", "rules")
 _SECRETS: Final = frozenset({"token"}).union(
     *(kind.secrets for kinds in (SOURCE_KINDS, CHANNEL_KINDS) for kind in kinds.values())
@@ -65,10 +68,14 @@ class Applied(Struct, frozen=True):
 
 def parse(text: str) -> dict[str, Any]:
     """The document of a TOML text. Raises Invalid with the line."""
+    if len(text) > TEXT_MAX:
+        raise Invalid(f"the file has more than {TEXT_MAX} characters", path="toml")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise Invalid(f"this is not TOML: {problem}", path="toml") from None
+    except RecursionError:
+        raise Invalid("this is not TOML that can be read: it is nested too deeply", path="toml") from None
 
 
 def resolve(doc: Doc, read_file: Callable[[str], str], read_env: Callable[[str], str]) -> dict[str, Any]:
@@ -176,6 +183,8 @@ def _tables(doc: Doc, section: str) -> list[tuple[str, str, dict[str, Any]]]:
     tables = doc.get(section, [])
     if not isinstance(tables, list):
         raise Invalid(f"this is a list of tables: [[{section}]]", path=section)
+    if len(tables) > ENTRIES_MAX:
+        raise Invalid(f"there are at most {ENTRIES_MAX} entries", path=section)
     found: list[tuple[str, str, dict[str, Any]]] = []
     seen = set()
     for i, table in enumerate(tables):

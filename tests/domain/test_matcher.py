@@ -163,6 +163,8 @@ ONE = {"field": "title", "operator": "contains", "value": "x"}
         ({"all": [{**ONE, "value": None}]}, "when.all[0].value", "a text or a number"),
         ({"all": [{**ONE, "value": ["x"]}]}, "when.all[0].value", "a text or a number"),
         ({"all": [{**ONE, "value": float("nan")}]}, "when.all[0].value", "a text or a number"),
+        ({"all": [{**ONE, "value": float("-inf")}]}, "when.all[0].value", "a text or a number"),
+        ({"all": [{**ONE, "value": 10**400}]}, "when.all[0].value", "a text or a number"),
         ({"all": [{**ONE, "value": "x" * 1001}]}, "when.all[0].value", "1000 characters"),
         ({"all": [{**ONE, "operator": "regex", "value": "("}]}, "when.all[0].value", "missing )"),
         ({"all": [{**ONE, "operator": "regex", "value": "((a{99}){99}){99}"}]}, "when.all[0].value", "pattern"),

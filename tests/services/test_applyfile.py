@@ -212,6 +212,15 @@ def test_pruning_a_channel_that_the_workspace_needs_is_refused_whole(desk: Desk)
     ("text", "path", "says"),
     [
         ("[[", "toml", "not TOML"),
+        ("a = " + "[" * 9000 + "]" * 9000, "toml", "too deeply"),
+        ("# " + "x" * 1_000_000, "toml", "more than"),
+        ("\n".join(f"[[rules]]\nname = '{i}'" for i in range(1001)), "rules", "at most 1000"),
+        (
+            "[[rules]]\nname='x'\nwhen={all=[{field='count', operator='gt', value=1" + "0" * 40 + "}]}",
+            "rules[0].when.all[0].value",
+            "number",
+        ),
+        ("[[rules]]\nname='x'\npriority=1" + "0" * 40, "rules[0].priority", "priority"),
         ("[[rule]]\nname='x'", "rule", "did you mean rules?"),
         ("[rules]\nname='x'", "rules", "list of tables"),
         ("[[rules]]\npriority=5", "rules[0].name", "has a name"),

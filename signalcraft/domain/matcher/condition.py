@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ TEXT_MAX = 1_000
 """Characters of one value, so also of one pattern."""
 INPUT_MAX = 4_096
 """Bytes of UTF-8 that a pattern is shown."""
+NUMBER_MAX = 2**63 - 1
 PATTERN_MEMORY = 1 << 20
 
 STATUSES = ("open", "acknowledged", "snoozed", "resolved")
@@ -153,7 +153,7 @@ def _read_scalar(raw: object, path: str) -> Scalar:
         if len(raw) > TEXT_MAX:
             raise Invalid(f"a value has at most {TEXT_MAX} characters", path=path)
         return raw
-    if isinstance(raw, bool | int) or (isinstance(raw, float) and math.isfinite(raw)):
+    if isinstance(raw, bool | int | float) and abs(raw) <= NUMBER_MAX:  # so neither infinite nor NaN
         return raw
     raise Invalid("a value is a text or a number", path=path)
 
