@@ -107,6 +107,9 @@ async def hand_over(mail: Mail, tls: ssl.SSLContext) -> Reply:
     """Reply.status is the SMTP code that settled it, its body {"text", "refused"}, its headers `smtp-phase` and, where
     the server does not offer what the settings ask for, `smtp-lacks`. Never raises, but for cancellation.
     """
+    # The library would take an address apart and send what it makes of it; a line's end in one is a command.
+    if any(not a.isascii() or not a.isprintable() or set(a) & set("<> ") for a in (mail.sender, *mail.recipients)):
+        return Reply(status=0, error="the mail cannot be sent: an address in it is not valid")
     try:
         talk = _Talk(mail, tls)
     except ValueError:

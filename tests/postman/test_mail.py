@@ -310,6 +310,8 @@ def test_a_greeting_that_is_none(greeting: bytes, status: int | None) -> None:
         {"host": "nowhere.invalid"},
         {"recipients": ["störung@example.com"]},
         {"recipients": ["a@example.com>\r\nRCPT TO:<victim@example.com"]},
+        {"sender": "a\r\nb@example.com"},
+        {"sender": "Ann <a@example.com>"},
         {"recipients": []},
     ],
 )
