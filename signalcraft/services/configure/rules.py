@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from signalcraft.domain import ids
 from signalcraft.domain.matcher import Facts, read_condition, show_condition
@@ -55,6 +55,9 @@ class Seen(Struct, frozen=True, kw_only=True):
     runbook_url: str | None
 
 
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+
+
 class Said(Struct, kw_only=True, forbid_unknown_fields=True):
     """The alert of a dry run, as a person describes it, or as GET /api/events/{id} tells it."""
 
@@ -65,10 +68,10 @@ class Said(Struct, kw_only=True, forbid_unknown_fields=True):
     title: str | None = None
     message: str | None = None
     status: str | None = None
-    count: int = 1
-    users_affected: int | None = None
-    users: int | None = None
-    tags: dict[str, str | int | float | bool] | None = None
+    count: Count = 1
+    users_affected: Count | None = None
+    users: Count | None = None
+    tags: dict[str, str | Annotated[int, Meta(ge=-(2**53), le=2**53)] | float | bool] | None = None
 
 
 def create(edit: Edit, draft: Draft) -> Rule:
