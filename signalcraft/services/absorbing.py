@@ -161,7 +161,7 @@ def _fits(candidates: Sequence[Group], event: Event) -> list[Group]:
     A project or environment that the event leaves out fits any; a group without an environment fits any event, but
     one with the event's own environment fits better.
     """
-    of_project = [g for g in candidates if _same(g.project, event.project)]
+    of_project = [g for g in candidates if event.any_project or _same(g.project, event.project)]
     if event.environment is None:
         return of_project
     exact = [g for g in of_project if g.environment is not None and _same(g.environment, event.environment)]
@@ -185,7 +185,7 @@ def _adopt_environment(group: Group, event: Event) -> None:
     if group.environment is None and event.environment is not None:
         group.environment = event.environment
         changed = True
-    if group.project is None and event.project is not None:
+    if group.project is None and event.project is not None and not event.any_project:
         group.project = event.project
         changed = True
     if changed:
@@ -195,6 +195,8 @@ def _adopt_environment(group: Group, event: Event) -> None:
 def _open(tx: Tx, live: IntegrationLive, said: Statement, now_ms: int, policy: Policy) -> Group:
     event = said.event
     severity = UNKNOWN if event.severity is None else event.severity
+    # A project that later statements spell otherwise (Sentry's number for its slug) is left open until one names it.
+    project = None if event.any_project else event.project
     waits = event.environment is None and policy.settle_ms > 0
     earlier = _fits(groups.ended_of(tx, live.workspace_id, said.identity), event)
     return Group(
@@ -203,9 +205,9 @@ def _open(tx: Tx, live: IntegrationLive, said: Statement, now_ms: int, policy: P
         integration_id=live.id,
         scope=live.scope,
         identity=said.identity,
-        group_key=fingerprint.group_key(live.scope, event.project, event.environment, said.fingerprint),
+        group_key=fingerprint.group_key(live.scope, project, event.environment, said.fingerprint),
         source=live.kind,
-        project=event.project,
+        project=project,
         environment=event.environment,
         fingerprint=said.fingerprint,
         title=event.title or event.message[:120] or f"alert from {live.name}",
@@ -261,7 +263,11 @@ def _resolve(
 
 
 def _fits_resolution(candidates: Sequence[Group], event: Event) -> list[Group]:
-    return [g for g in candidates if _same(g.project, event.project) and _same(g.environment, event.environment)]
+    return [
+        g
+        for g in candidates
+        if (event.any_project or _same(g.project, event.project)) and _same(g.environment, event.environment)
+    ]
 
 
 def _end(tx: Tx, snapshot: Snapshot, group: Group, by: str, now_ms: int, settings: Settings) -> None:

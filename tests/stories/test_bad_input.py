@@ -59,18 +59,28 @@ def test_an_unknown_resource_is_kept_in_quarantine(world: World, resource: str) 
     assert len(world.get("/api/quarantine")["items"]) == 1
 
 
-@pytest.mark.parametrize(
-    "value", [None, [], {}, 3, "x", True, 1e308, -1, "1970-01-01T00:00:00Z", "2999-12-31T23:59:59Z"]
+ODD_VALUES = (None, [], {}, 3, "x", True, 1e308, -1, "1970-01-01T00:00:00Z", "2999-12-31T23:59:59Z", [[["deep"]]])
+FIELDS = (
+    "event_id",
+    "title",
+    "message",
+    "level",
+    "tags",
+    "datetime",
+    "timestamp",
+    "issue_id",
+    "project",
+    "environment",
 )
-@pytest.mark.parametrize(
-    "field",
-    ["event_id", "title", "message", "level", "tags", "datetime", "timestamp", "issue_id", "project", "environment"],
-)
-def test_a_wrong_type_in_any_field_is_taken_or_quarantined(world: World, field: str, value: Any) -> None:
-    said = bodies.event_alert()
-    said["data"]["event"][field] = value
-    answer = refused(world, json.dumps(said).encode())
-    assert answer.status_code in (202, 422), answer.text
+
+
+def test_a_wrong_type_in_any_field_is_taken_or_quarantined(world: World) -> None:
+    for field in FIELDS:
+        for value in ODD_VALUES:
+            said = bodies.event_alert()
+            said["data"]["event"][field] = value
+            answer = refused(world, json.dumps(said).encode())
+            assert answer.status_code in (202, 422), f"{field}={value!r}: {answer.text}"
 
 
 def test_five_thousand_tags_and_a_title_of_a_hundred_kilobytes_are_cut_visibly(world: World) -> None:
@@ -182,7 +192,7 @@ def test_what_was_quarantined_can_be_replayed_after_a_fix(world: World, monkeypa
     world.post(f"/api/quarantine/{said['quarantine_id']}/replay")
     world.settled()
     assert world.told == [("#oncall", "TypeError in checkout")]
-    assert world.get("/api/quarantine")["items"] == []
+    assert world.get("/api/quarantine", state="quarantined")["items"] == []
     assert world.api.post(f"/api/quarantine/{said['quarantine_id']}/replay").status_code == 409
 
 
