@@ -171,7 +171,7 @@ def _join(parts: list[Part], *, every: bool) -> Part:
         return Part(lambda said: decided if early(said) is decided else late)
 
     def begin(said: Said) -> bool | Late:
-        if early(said) is decided:
+        if earlies and early(said) is decided:
             return decided
         rest = lates.copy()
         for member in splits:
