@@ -11,8 +11,8 @@ from msgspec import Meta, Struct
 from signalcraft.domain.severity import Severity
 
 Kind = Literal["alert", "ack", "activity", "comment", "change", "handshake", "lifecycle", "test", "state", "noise"]
-"""What sort of statement it is. `alert` and a vendor's `test` open and resolve groups; `ack` acknowledges one; `activity`, `comment`
-and `state` are recorded on the group they speak of, if there is one; the rest are recorded alone."""
+"""What sort of statement it is. `alert` and a vendor's `test` open and resolve groups; `ack` acknowledges one;
+`activity`, `comment` and `state` are recorded on the group they speak of, if there is one; the rest are recorded alone."""
 
 Status = Literal["firing", "resolved"]
 
