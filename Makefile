@@ -23,10 +23,10 @@ help: ## this list
 build: $(READY) ## a complete installation in .venv: .venv/bin/signalcraft is the program
 
 demo: $(READY) ## the whole of it in one command, with made-up alerts and a stand-in for Slack; Ctrl-C ends it
-	exec .venv/bin/signalcraft demo
+	@exec .venv/bin/signalcraft demo
 
 dev: $(READY) ## the appliance on a scratch data directory, with logs for people
-	exec env SIGNALCRAFT_LOG__FORMAT=text .venv/bin/signalcraft serve --data-dir .build/dev-data
+	@exec env SIGNALCRAFT_LOG__FORMAT=text .venv/bin/signalcraft serve --data-dir .build/dev-data
 
 # The lock is installed whole, so that what was tested is what runs; the build backend comes from it too.
 $(READY): dev.lock.txt pyproject.toml .ci/python
@@ -99,6 +99,8 @@ gen: $(READY) ## everything that is generated: the sample of the settings, the r
 	draw config/signalcraft.toml signalcraft.config --sample
 	draw docs/reference/configuration.md signalcraft.config --reference
 	draw docs/reference/cli.md signalcraft.cli --reference
+	draw docs/reference/errors.md signalcraft.http errors
+	draw docs/reference/openapi.json signalcraft.http openapi
 	$(PY) -m tests.house.pages
 
 fmt: $(READY) ## format the code and mend what can be mended
