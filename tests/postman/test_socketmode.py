@@ -71,6 +71,20 @@ def test_the_token_opens_the_connection() -> None:
     asyncio.run(main())
 
 
+def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ws_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def main() -> None:
+        fake, heard = FakeSlack(stay), Heard()
+        async with running(fake, heard) as mode:
+            await until(lambda: mode.connected, "connected")
+
+    asyncio.run(main())
+
+
 def test_other_envelopes_are_acknowledged_and_left() -> None:
     async def main() -> None:
         async def scene(socket: ServerConnection, fake: FakeSlack) -> None:
