@@ -111,6 +111,8 @@ class World:
         self.standin.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+        if not self._thread.is_alive():
+            self._loop.close()
 
     def _call(self, work: Coroutine[Any, Any, T], timeout_s: float = 20) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)

@@ -40,6 +40,7 @@ SECURITY: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
+    (b"server", b"SignalCraft"),  # left out, the server would name itself
 )
 """On every answer, unless a route says otherwise under the same name."""
 
