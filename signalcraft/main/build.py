@@ -15,17 +15,28 @@ from signalcraft.postman import Postman
 from signalcraft.services.accounts import Accounts
 from signalcraft.services.configure import Configure
 from signalcraft.services.deliver import Deliver
+from signalcraft.services.gate import Gate
 from signalcraft.services.health import Health
 from signalcraft.services.house import House
 from signalcraft.services.ingest import Ingest
+from signalcraft.services.invitations import Invitations
+from signalcraft.services.passwords import Passwords
+from signalcraft.services.people import People
 from signalcraft.services.registry import Registry
 from signalcraft.services.respond import Respond
+from signalcraft.services.secondfactor import SecondFactor
+from signalcraft.services.sessions import Sessions
+from signalcraft.services.signin import SignIn
 from signalcraft.services.watch import Watch
 from signalcraft.storage import disks, migrate, outbox, vault, workspaces
 from signalcraft.storage.db import Db
 from signalcraft.storage.lock import DataLock
 
 log = logging.getLogger(__name__)
+
+_INSECURE = (
+    "people may sign in over plain HTTP (security.insecure_cookies): whoever is on the way can read their passwords"
+)
 
 
 def system_now() -> int:
@@ -56,11 +67,10 @@ def _open(settings: Settings, data_dir: Path, now: Callable[[], int]) -> House:
     disks.refuse_network(data_dir)
     db = Db(data_dir / "signalcraft.db", queue_max=settings.limits.queue_max)
     try:
-        applied = migrate.up(db)
-        for name in applied:
+        keys = _keys(settings, data_dir, db) if migrate.version(db) else None  # a wrong key leaves the file untouched
+        for name in migrate.up(db):
             log.info("migration applied", extra={"migration": name})
-        keys = vault.Vault(vault.load_master_key(settings, data_dir, db))
-        keys.check(db)
+        keys = keys or _keys(settings, data_dir, db)
         with db.direct() as tx:
             workspaces.ensure_default(tx, now())
             released = outbox.release_leases(tx)
@@ -77,6 +87,12 @@ def _open(settings: Settings, data_dir: Path, now: Callable[[], int]) -> House:
     return _wire(settings, data_dir, now, db, keys, registry)
 
 
+def _keys(settings: Settings, data_dir: Path, db: Db) -> vault.Vault:
+    keys = vault.Vault(vault.load_master_key(settings, data_dir, db))
+    keys.check(db)
+    return keys
+
+
 def _wire(
     settings: Settings, data_dir: Path, now: Callable[[], int], db: Db, keys: vault.Vault, registry: Registry
 ) -> House:
@@ -85,6 +101,10 @@ def _wire(
     ingest = Ingest(settings, db, registry, now)
     deliver = Deliver(settings, db, registry, keys, postman, now)
     respond = Respond(settings, db, registry, now)
+    sessions = Sessions(settings, db, now)
+    second = SecondFactor(db, keys, sessions, now)
+    signin = SignIn(db, Gate(settings, db, keys, now), Passwords(), sessions, second, now)
+    people = People(settings, db, signin, now)
     house = House(
         settings=settings,
         data_dir=data_dir,
@@ -99,10 +119,16 @@ def _wire(
         watch=Watch(settings, db, registry, ingest, now),
         configure=configure,
         accounts=Accounts(db, now),
+        signin=signin,
+        people=people,
+        invitations=Invitations(db, people, now),
         health=Health(settings, db, registry, deliver, ingest, now),
         started_ms=now(),
     )
     db.on_commit = deliver.wake
+    if settings.security.insecure_cookies:
+        house.warnings.append(_INSECURE)
+        log.warning(_INSECURE)
     return house
 
 

@@ -15,13 +15,17 @@ DEFAULT_NAME: Final = "default"
 
 
 class Workspace(Struct, frozen=True, kw_only=True):
-    """A workspace. `default_channels` are told where no rule holds; `fallback_channel` where a channel is broken."""
+    """A workspace. `default_channels` are told where no rule holds; `fallback_channel` where a channel is broken.
+
+    `chosen`: a person has set the default channels, be it to none; until then the oldest channel is the default.
+    """
 
     id: int
     name: str
     default_channels: tuple[int, ...] = ()
     fallback_channel: int | None = None
     created_ms: int = 0
+    chosen: bool = False
 
 
 def _from_row(row: Row) -> Workspace:
@@ -32,6 +36,7 @@ def _from_row(row: Row) -> Workspace:
         default_channels=tuple(held.get("default_channels", ())),
         fallback_channel=held.get("fallback_channel"),
         created_ms=row[3],
+        chosen=held.get("chosen", False),
     )
 
 
@@ -65,9 +70,11 @@ def by_name(reader: Tx, name: str) -> Workspace:
     return _from_row(row)
 
 
-def set_channels(tx: Tx, workspace_id: int, default_channels: tuple[int, ...], fallback_channel: int | None) -> None:
+def set_channels(
+    tx: Tx, workspace_id: int, default_channels: tuple[int, ...], fallback_channel: int | None, *, chosen: bool
+) -> None:
     """Stores which channels hear what no rule routes, and which one stands in for a broken one."""
     row = tx.one("select settings from workspace where id = ?", (workspace_id,))
     held: dict[str, Any] = {} if row is None else msgspec.json.decode(row[0])
-    held |= {"default_channels": default_channels, "fallback_channel": fallback_channel}
+    held |= {"default_channels": default_channels, "fallback_channel": fallback_channel, "chosen": chosen}
     tx.run("update workspace set settings = ? where id = ?", (msgspec.json.encode(held).decode(), workspace_id))

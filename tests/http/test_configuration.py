@@ -187,7 +187,7 @@ def test_the_workspace_has_its_channels(front: Front) -> None:
     assert front.get("/api/workspace") == {
         "id": ids.show(1),
         "name": "default",
-        "default_channels": [],
+        "default_channels": ["oncall"],  # the oldest channel, until somebody chooses
         "fallback_channel": None,
     }
     changed = front.patch("/api/workspace", {"default_channels": ["oncall"], "fallback_channel": "oncall"})

@@ -257,6 +257,7 @@ def test_the_journal_tells_who_changed_what_without_secrets(desk: Desk) -> None:
 
 def test_the_workspace_names_its_channels(desk: Desk) -> None:
     row, _ = desk.channel()
+    desk.change(lambda edit: workspace.update(edit, workspace.Draft(default_channels=[])))
     change = workspace.Draft(default_channels=["oncall"], fallback_channel="oncall")
     assert len(desk.change(lambda edit: workspace.update(edit, change))) == 2
     live = desk.snapshot.workspaces[1]
@@ -267,6 +268,17 @@ def test_the_workspace_names_its_channels(desk: Desk) -> None:
     with pytest.raises(Invalid, match="did you mean oncall"):
         desk.change(lambda edit: workspace.update(edit, workspace.Draft(fallback_channel="oncal")))
     assert desk.snapshot.workspaces[1].fallback_channel is None
+
+
+def test_the_oldest_channel_is_the_default_until_a_person_chooses(desk: Desk) -> None:
+    first, _ = desk.channel("zulu")
+    second, _ = desk.channel("alpha")
+    assert desk.snapshot.workspaces[1].default_channels == (first.id,)
+    desk.change(lambda edit: channels.delete(edit, channel_rows.get(edit.tx, 1, first.id)))
+    assert desk.snapshot.workspaces[1].default_channels == (second.id,)
+    desk.change(lambda edit: workspace.update(edit, workspace.Draft(default_channels=[])))
+    desk.channel("bravo")
+    assert desk.snapshot.workspaces[1].default_channels == ()
 
 
 # -- the way of a change ----------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ def test_a_hundred_noisy_alerts_of_five_problems_become_five_messages(world: Wor
 def test_two_environments_of_one_problem_are_two_groups(world: World) -> None:
     """Production and staging are told apart although Sentry has one issue."""
     world.rule("environment == prod")
+    world.api.patch("/api/workspace", json={"default_channels": []}).raise_for_status()
     world.receives("sentry", "event_alert", environment="prod")
     world.receives("sentry", "event_alert", environment="staging")
     assert sorted(g["environment"] for g in world.groups()) == ["prod", "staging"]

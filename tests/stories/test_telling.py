@@ -68,6 +68,16 @@ def test_what_no_rule_matches_goes_the_default_way(world: World) -> None:
     assert world.told == [("#default", "TypeError in checkout")]
 
 
+def test_the_first_channel_hears_what_no_rule_routes_until_somebody_chooses_otherwise(world: World) -> None:
+    world.rule("environment == nowhere", "#first")
+    world.channel("#second")
+    world.receives("sentry", "event_alert", issue="1")
+    assert world.told == [("#first", "TypeError in checkout")]
+    world.api.patch("/api/workspace", json={"default_channels": []}).raise_for_status()
+    world.receives("sentry", "event_alert", issue="2")
+    assert len(world.told) == 1
+
+
 def test_an_unrouted_alert_is_said_loudly(world: World) -> None:
     world.receives("sentry", "event_alert")
     health = world.get("/health")

@@ -64,7 +64,18 @@ def create(edit: Edit, draft: Draft) -> tuple[Channel, Once]:
     )
     store.insert(edit.tx, row)
     edit.note("channel.created", row.id, name, after=_shown(row))
+    _choose_default(edit)
     return row, Once(secret=made)
+
+
+def _choose_default(edit: Edit) -> None:
+    # A default route exists always: until a person chooses otherwise, the oldest channel hears what no rule routes.
+    workspace = workspaces.get(edit.tx, edit.workspace_id)
+    if workspace.chosen:
+        return
+    oldest = tuple(sorted(channel.id for channel in store.every(edit.tx, edit.workspace_id) if channel.enabled)[:1])
+    if oldest != workspace.default_channels:
+        workspaces.set_channels(edit.tx, edit.workspace_id, oldest, workspace.fallback_channel, chosen=False)
 
 
 def update(edit: Edit, row: Channel, draft: Draft, *, whole: bool) -> list[str]:
@@ -94,6 +105,7 @@ def update(edit: Edit, row: Channel, draft: Draft, *, whole: bool) -> list[str]:
         row.updated_ms = edit.now_ms
         store.store(edit.tx, row)
         edit.note("channel.updated", row.id, row.name, before=before, after=_shown(row), changes=changes)
+        _choose_default(edit)
     return changes
 
 
@@ -105,13 +117,14 @@ def delete(edit: Edit, row: Channel) -> None:
         if row.id in rule.channels or row.id in rule.escalate_to:
             users.append(f'the routing rule "{rule.name}"')
     workspace = workspaces.get(edit.tx, edit.workspace_id)
-    if row.id in workspace.default_channels:
+    if row.id in workspace.default_channels and workspace.chosen:
         users.append("the workspace's default channels")
     if row.id == workspace.fallback_channel:
         users.append("the workspace's fallback channel")
     if users:
         raise Conflict(f'the channel "{row.name}" is in use by {", ".join(users)}')
     dropped = store.delete(edit.tx, row.id)
+    _choose_default(edit)
     edit.note("channel.deleted", row.id, row.name, before=_shown(row), dropped=dropped)
 
 

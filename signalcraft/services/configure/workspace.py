@@ -30,7 +30,9 @@ def update(edit: Edit, draft: Draft) -> list[str]:
     """Changes the workspace; what changed, a line each. Raises Invalid for unknown channels."""
     present = store.get(edit.tx, edit.workspace_id)
     defaults, fallback = present.default_channels, present.fallback_channel
+    chosen = present.chosen
     if draft.default_channels is not UNSET:
+        chosen = True
         defaults = tuple(channel_ids(edit.tx, edit.workspace_id, draft.default_channels, "default_channels"))
     if draft.fallback_channel is not UNSET:
         fallback = None
@@ -40,7 +42,7 @@ def update(edit: Edit, draft: Draft) -> list[str]:
             except Invalid as problem:
                 raise Invalid(problem.detail, path="fallback_channel") from None
     before = seen(edit.tx, edit.workspace_id)
-    store.set_channels(edit.tx, edit.workspace_id, defaults, fallback)
+    store.set_channels(edit.tx, edit.workspace_id, defaults, fallback, chosen=chosen)
     after = seen(edit.tx, edit.workspace_id)
     changes = difference(_shown(before), _shown(after))
     if changes:
