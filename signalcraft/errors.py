@@ -54,6 +54,13 @@ class Conflict(Fault):
     status = 409
 
 
+class Gone(Fault):
+    """It was there once and is no more: a link that was used, taken back, or is past its time."""
+
+    code = "gone"
+    status = 410
+
+
 class TooLarge(Fault):
     """A body above the stated limit."""
 

@@ -65,6 +65,8 @@ class Field:
             return "a list of texts (in the environment: parted by commas)"
         if self.type is str:
             return "a text"
+        if self.type is bool:
+            return "true or false"
         return ("a whole number" if self.type is int else "a number") + self._range()
 
     def _range(self) -> str:

@@ -138,6 +138,22 @@ class Limits(Section, frozen=True):
             ge=0,
         ),
     ] = 1000
+    sign_in_per_minute: Annotated[
+        int,
+        says(
+            "Failed sign-ins in a minute and address; the address then waits a minute, next time two, at most 15; "
+            "0: no limit.",
+            ge=0,
+        ),
+    ] = 5
+    sign_in_failures_per_15_minutes: Annotated[
+        int,
+        says(
+            "Failed sign-ins in 15 minutes and account; it is then locked for 15 minutes, next time for 30, at most a "
+            "day; 0: never locked.",
+            ge=0,
+        ),
+    ] = 10
     queue_max: Annotated[
         int,
         says(
@@ -244,7 +260,7 @@ class Workspace(Section, frozen=True):
 
 
 class Security(Section, frozen=True):
-    """What keeps secrets secret."""
+    """What keeps secrets secret and people's accounts their own."""
 
     master_key: Annotated[
         Secret,
@@ -255,6 +271,17 @@ class Security(Section, frozen=True):
             credential="signalcraft-master-key",
         ),
     ] = field(default_factory=Secret)
+    session_idle_hours: Annotated[
+        float, says("Hours without a request after which a person is signed out.", gt=0, le=8760)
+    ] = 12.0
+    session_days: Annotated[float, says("Days after which a person is signed out, however busy.", gt=0, le=400)] = 30.0
+    insecure_cookies: Annotated[
+        bool,
+        says(
+            "Lets people sign in over plain HTTP from other machines: whoever is on the way can read passwords and "
+            "take over sessions. For trials only; a warning stays up as long as it is set.",
+        ),
+    ] = False
 
 
 class Settings(Section, frozen=True):
@@ -291,6 +318,11 @@ def check(settings: Settings) -> list[tuple[str, str]]:
             delivery.lease_seconds > 2 * delivery.timeout_seconds,
             "delivery.lease_seconds",
             f"must be more than twice delivery.timeout_seconds, {delivery.timeout_seconds:g}: no call may start twice",
+        ),
+        (
+            not (settings.security.insecure_cookies and settings.http.public_url.startswith("https:")),
+            "security.insecure_cookies",
+            "must be false where http.public_url begins with https: people sign in over TLS then",
         ),
     )
     return [(key, sentence) for holds, key, sentence in rules if not holds]

@@ -35,6 +35,7 @@ from signalcraft.http import (
     stories,
 )
 from signalcraft.http.auth import Rates, provide_caller
+from signalcraft.http.browser import Door
 from signalcraft.http.edge import Edge
 from signalcraft.http.hooks import hook_handler
 from signalcraft.http.problems import Malformed, answer, invalid_json, with_head
@@ -115,6 +116,7 @@ def create_app(house: House) -> App:
     app = build([*routes(), webhooks], house, settings.http.body_bytes_max)
     app.state.house = house
     app.state.rates = Rates(settings.limits.api_per_minute)
+    app.state.door = Door(settings, house.vault.derive("browser tokens"))
     app.state.live = live.Live(house)
     app.state.totals = metrics.Totals(house.now())
     app.edge = app.state.edge = Edge(app.inside, settings, house.now)

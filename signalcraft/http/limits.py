@@ -67,11 +67,12 @@ class Addresses:
         """The client's address; an IPv6 one as its /64, which is one subscriber. "" on a Unix socket."""
         client = scope.get("client")
         host = str(client[0]) if client else ""
-        if self._trusted and self._is_trusted(host):
+        if self._trusted and self.trusts(host):
             host = self._forwarded(scope, host)
         return _subscriber(host)
 
-    def _is_trusted(self, host: str) -> bool:
+    def trusts(self, host: str) -> bool:
+        """Whether a peer is one of our proxies."""
         try:
             address = ipaddress.ip_address(host)
         except ValueError:
@@ -81,7 +82,7 @@ class Addresses:
     def _forwarded(self, scope: Mapping[str, Any], peer: str) -> str:
         said = b",".join(v for k, v in scope["headers"] if k == b"x-forwarded-for").decode("latin-1")
         for hop in reversed([h.strip() for h in said.split(",") if h.strip()]):
-            if not self._is_trusted(hop):
+            if not self.trusts(hop):
                 # The nearest hop that is not ours: what stands left of it anybody could have written.
                 return hop
         return peer

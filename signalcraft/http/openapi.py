@@ -19,7 +19,9 @@ from litestar.openapi.spec import Contact, License, Server
 from litestar.routes import HTTPRoute
 
 from signalcraft import __version__
+from signalcraft.domain import roles
 from signalcraft.http import problems
+from signalcraft.http.auth import access_of
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 _TAGS: Final = {
@@ -135,14 +137,12 @@ def _finish(operation: dict[str, Any], one: _OneMethod, path: str, method: str) 
 
 
 def scopes_of(handler: HTTPRouteHandler) -> tuple[str, ...] | None:
-    """The scopes that a route needs; None for one that is open to everybody."""
-    for guard in handler.resolve_guards():
-        found: tuple[str, ...] | None = getattr(guard, "scopes", None) or getattr(
-            getattr(guard, "func", None), "scopes", None
-        )
-        if found is not None:
-            return found
-    return None
+    """The scopes that an API key needs for a route; () where no key will do, None where nobody needs any."""
+    access = access_of(handler)
+    if access.resource == "public":
+        return None
+    scope = roles.scope_for(access)
+    return () if scope is None else (scope,)
 
 
 def _faults(keyed: bool, path: str, method: str, body: bool) -> list[str]:

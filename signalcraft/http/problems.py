@@ -53,13 +53,6 @@ class TooSlow(Fault):
     status = 408
 
 
-class Gone(Fault):
-    """It was there once and is no more: a link past its time."""
-
-    code = "gone"
-    status = 410
-
-
 class FieldProblem(Struct, frozen=True):
     """One thing that is wrong with what was sent. `path`: the field (`when.all[0].value`) or the query parameter."""
 

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from signalcraft.services.deliver import Deliver
     from signalcraft.services.health import Health
     from signalcraft.services.ingest import Ingest
+    from signalcraft.services.invitations import Invitations
+    from signalcraft.services.people import People
     from signalcraft.services.registry import Registry
     from signalcraft.services.respond import Respond
+    from signalcraft.services.signin import SignIn
     from signalcraft.services.watch import Watch
     from signalcraft.storage.db import Db
     from signalcraft.storage.vault import Vault
@@ -39,6 +42,9 @@ class House:
     watch: Watch
     configure: Configure
     accounts: Accounts
+    signin: SignIn
+    people: People
+    invitations: Invitations
     health: Health
     started_ms: int = 0
     ready: bool = False

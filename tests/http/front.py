@@ -26,7 +26,8 @@ class Front(Desk):
         house = House(
             settings=self.settings, data_dir=folder, now=lambda: self.now_ms, db=self.db, vault=self.vault,
             registry=self.registry, postman=absent, ingest=absent, respond=absent, deliver=absent, watch=absent,
-            configure=self.configure, accounts=accounts, health=absent, ready=True,
+            configure=self.configure, accounts=accounts, health=absent, signin=absent, people=absent,
+            invitations=absent, ready=True,
         )  # fmt: skip
         self.app = create_app(house)
         self.keys = {
