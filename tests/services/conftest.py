@@ -31,3 +31,11 @@ def bare(tmp_path: Path) -> Iterator[Office]:
     """A workspace without channels and rules."""
     with Office(tmp_path) as it:
         yield it
+
+
+@pytest.fixture
+def chain(bare: Office) -> Office:
+    """One rule: oncall, and after 15 minutes leads."""
+    bare.oncall, bare.leads = bare.channel("oncall"), bare.channel("leads")
+    bare.rule(name="serious", escalate_after_minutes=15, escalate_to=["leads"])
+    return bare

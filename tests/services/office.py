@@ -1,26 +1,22 @@
-"""Where messages are owed and delivered in tests: a real database, a clock that the test moves, and a Slack, a webhook
-receiver and a mail server that do what the test says. Only they and the clock are not real.
+"""Where messages are owed and delivered in tests: a real database, a clock that the test moves, and an outside that
+does what the test says. Only those two are not real.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-
 from signalcraft.config import Settings
 from signalcraft.config.model import Delivery, Grouping, Http
-from signalcraft.domain import group as grouping
 from signalcraft.domain import ids, routing
-from signalcraft.domain.delivery import HttpCall, Reply, Step
 from signalcraft.domain.group import Actor, Change, Group
 from signalcraft.domain.severity import BY_NAME
 from signalcraft.services import telling
 from signalcraft.services.deliver import Deliver, Status
+from signalcraft.services.respond import Respond
 from signalcraft.services.watch import Watch
 from signalcraft.storage import channels as channel_rows
 from signalcraft.storage import conversations, escalations, groups, journal, outbox, workspaces
@@ -28,113 +24,11 @@ from signalcraft.storage.db import Reader, Tx
 from signalcraft.storage.escalations import Escalation
 from signalcraft.storage.outbox import Delivery as Owed
 from tests.services.desk import KEY, START_MS, Desk
+from tests.services.outside import Call, Outside, lost, too_many
 
 T = TypeVar("T")
 KIM = Actor("slack", "U0KIM", "Kim")
-__all__ = ["KEY", "KIM", "START_MS", "Call", "Office", "Outside"]
-
-
-class Call(msgspec.Struct, kw_only=True):
-    """One call that reached the outside: to whom, what it was, whether it was taken."""
-
-    at_ms: int
-    where: str
-    what: str  # post, reply, edit, hook
-    title: str
-    text: str
-    taken: bool
-    token: str = ""
-
-
-class Outside:
-    """The other companies' servers: Slack's Web API and a webhook receiver. Scripted by flags and by `next`."""
-
-    def __init__(self, now: Callable[[], int]) -> None:
-        self._now = now
-        self.calls: list[Call] = []
-        self.down = False
-        self.revoked: set[str] = set()
-        self.errors: dict[str, str] = {}  # channel or method -> Slack's error code
-        self.next: list[Reply | str] = []  # replies, or Slack error codes, for the next calls, whatever they are
-        self.next_of: dict[str, list[Reply | str]] = {}  # the same for a method alone
-        self.hangs = False  # takes the message and never answers
-        self.slow: asyncio.Event | None = None  # answers when this is set
-        self.hook_status = 200
-        self.messages = 0
-        self.lost_answers = 0
-        self._arrived = asyncio.Event()
-
-    async def asked(self, calls: int) -> None:
-        """Waits until so many calls have arrived."""
-        while len(self.calls) < calls:
-            self._arrived.clear()
-            await self._arrived.wait()
-
-    async def send(self, step: Step) -> Reply:
-        assert isinstance(step, HttpCall)
-        reply = self._answer(step)
-        if self.hangs:
-            await asyncio.Event().wait()
-        if self.slow is not None:
-            await self.slow.wait()
-        return reply
-
-    def _answer(self, step: HttpCall) -> Reply:
-        body = json.loads(step.body)
-        if "chat." not in step.url:
-            taken = not self.down and self.hook_status == 200
-            what = body["type"].removeprefix("alert_group.")
-            self._log(step.url, what, body["data"]["group"]["title"], body["data"]["reason"], taken)
-            return Reply(status=0, error="refused") if self.down else Reply(status=self.hook_status)
-        method = step.url.rsplit("/", 1)[1]
-        what = "edit" if method == "chat.update" else "reply" if "thread_ts" in body else "post"
-        token = step.headers["Authorization"].removeprefix("Bearer ")
-        planned = self.next_of.get(method) or self.next
-        told = planned.pop(0) if planned else None
-        error = (
-            self.errors.get(body["channel"])
-            or self.errors.get(method)
-            or ("token_revoked" if token in self.revoked else "")
-        )
-        if isinstance(told, str):
-            error = told
-        reply = told if isinstance(told, Reply) else Reply(status=0, error="connection refused") if self.down else None
-        text = body["text"] + (json.dumps(body["blocks"], ensure_ascii=False) if "blocks" in body else "")
-        taken = not error and (reply is None or reply.sent_maybe)
-        self.lost_answers += taken and reply is not None
-        self._log(body["channel"], what, body["text"], text, taken, token)
-        if reply is not None:
-            return reply
-        if error:
-            return Reply(status=200, body=msgspec.json.encode({"ok": False, "error": error}))
-        ts = body.get("ts")
-        if ts is None:
-            self.messages += 1
-            ts = f"{self._now() // 1000}.{self.messages:06}"
-        return Reply(status=200, body=msgspec.json.encode({"ok": True, "channel": body["channel"], "ts": ts}))
-
-    def _log(self, where: str, what: str, title: str, text: str, taken: bool, token: str = "") -> None:
-        call = Call(at_ms=self._now(), where=where, what=what, title=title, text=text, taken=taken, token=token)
-        self.calls.append(call)
-        self._arrived.set()
-
-    def taken(self, what: str | None = None, where: str | None = None) -> list[Call]:
-        """The calls that were taken."""
-        return [c for c in self.calls if c.taken and what in (None, c.what) and where in (None, c.where)]
-
-    def told(self) -> list[tuple[str, str]]:
-        """(where, what) of everything that made a sound."""
-        return [(c.where, c.what) for c in self.taken() if c.what != "edit"]
-
-
-def too_many(after_s: int) -> Reply:
-    """Slack's 429."""
-    return Reply(status=429, headers={"retry-after": str(after_s)}, body=b'{"ok":false,"error":"ratelimited"}')
-
-
-def lost() -> Reply:
-    """The message was taken, the answer never came."""
-    return Reply(status=0, error="the connection was closed", sent_maybe=True)
+__all__ = ["KEY", "KIM", "START_MS", "Call", "Office", "Outside", "lost", "too_many"]
 
 
 class Office:
@@ -174,6 +68,7 @@ class Office:
             roll=lambda: self.roll,
         )
         self.watch = Watch(self.settings, self.db, self.registry, self, lambda: self.now_ms)  # type: ignore[arg-type]
+        self.respond = Respond(self.settings, self.db, self.registry, lambda: self.now_ms)
         self.db.on_commit = self.deliver.wake
 
     def settle(self, tx: Tx, group_id: int, now_ms: int) -> None:
@@ -235,7 +130,7 @@ class Office:
 
     def workspace(self, default: tuple[int, ...] = (), fallback: int | None = None) -> None:
         def work(tx: Tx) -> None:
-            workspaces.set_channels(tx, 1, default, fallback)
+            workspaces.set_channels(tx, 1, default, fallback, chosen=bool(default))
             snapshot = self.registry.build(tx)
             tx.then(lambda: self.registry.swap(snapshot))
 
@@ -309,27 +204,14 @@ class Office:
 
     def acts(self, group_id: int, verb: str, *, minutes: int = 60) -> None:
         """A person acts."""
-
-        def work(tx: Tx) -> None:
-            group = groups.load(tx, group_id)
-            assert group is not None
-            if verb == "ack":
-                grouping.acknowledge(group, KIM, self.now_ms)
-            elif verb == "snooze":
-                grouping.snooze(group, self.now_ms + minutes * 60_000, self.now_ms)
-            elif verb == "unsnooze":
-                grouping.unsnooze(group, self.now_ms)
-            else:
-                grouping.resolve(group, KIM.name, self.now_ms)
-            groups.store(tx, group)
-            if verb == "resolve":
-                telling.tell_resolved(tx, self.snapshot, group, self.now_ms, self.settings)
-                return
-            if verb == "unsnooze":
-                escalations.restart(tx, group.id, group.episode, self.now_ms)
-            telling.tell_changed(tx, group, self.now_ms, self.settings)
-
-        self.db.call(work)
+        does = {
+            "ack": lambda: self.respond.ack(1, group_id, KIM),
+            "snooze": lambda: self.respond.snooze(1, group_id, KIM, self.now_ms + minutes * 60_000),
+            "unsnooze": lambda: self.respond.unsnooze(1, group_id, KIM),
+            "resolve": lambda: self.respond.resolve(1, group_id, KIM),
+            "reopen": lambda: self.respond.reopen(1, group_id, KIM),
+        }
+        self.later(does[verb]())
 
     # -- time -------------------------------------------------------------------------------------------------------
 
@@ -407,6 +289,11 @@ class Office:
         """The data of the last journal line of a verb."""
         entries = self.look(lambda reader: journal.since(reader, 1, 0, 100_000))
         return [e.data for e in entries if e.verb == verb][-1]
+
+    def leads_told(self) -> list[int]:
+        """When the leads were told, in minutes since the start of the test."""
+        told = self.outside.taken(None, "C0LEADS")
+        return [(c.at_ms - START_MS) // 60_000 for c in told if c.what != "edit"]
 
     def status(self) -> Status:
         return self.look(self.deliver.status)

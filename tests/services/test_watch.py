@@ -17,30 +17,15 @@ MINUTE = 60_000
 HOUR = 60 * MINUTE
 
 
-@pytest.fixture
-def chain(bare: Office) -> Office:
-    """One rule: oncall, and after 15 minutes leads."""
-    bare.oncall, bare.leads = bare.channel("oncall"), bare.channel("leads")
-    bare.rule(name="serious", escalate_after_minutes=15, escalate_to=["leads"])
-    return bare
-
-
-def leads(office: Office) -> list[int]:
-    """When the leads were told, in minutes since the start of the test."""
-    from tests.services.office import START_MS
-
-    return [(c.at_ms - START_MS) // MINUTE for c in office.outside.taken(None, "C0LEADS") if c.what != "edit"]
-
-
 # -- escalations ------------------------------------------------------------------------------------------------------
 
 
 def test_nobody_answers(chain: Office) -> None:
     group = chain.opens(title="TypeError in checkout")
     chain.after(minutes=14, seconds=59.999)
-    assert leads(chain) == []
+    assert chain.leads_told() == []
     chain.after(seconds=0.001)
-    assert leads(chain) == [15]
+    assert chain.leads_told() == [15]
     post = chain.outside.taken("post", "C0LEADS")[0]
     assert "nobody acknowledged for 15 minutes" in post.text
     assert "<!here>" in post.text
@@ -49,7 +34,7 @@ def test_nobody_answers(chain: Office) -> None:
     }  # fmt: skip
     assert [(e.state, e.late_ms) for e in chain.chains(group)] == [("fired", 0)]
     chain.after(hours=5)
-    assert leads(chain) == [15]
+    assert chain.leads_told() == [15]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +82,7 @@ def test_escalations_are_told_once_on_time_and_to_nobody_who_need_not_know(
         else:
             chain.acts(group, step)
     chain.after(hours=3)
-    assert leads(chain) == told
+    assert chain.leads_told() == told
 
 
 def test_an_escalation_that_came_due_while_the_box_was_down_is_told_with_its_lateness(chain: Office) -> None:
@@ -105,7 +90,7 @@ def test_an_escalation_that_came_due_while_the_box_was_down_is_told_with_its_lat
     chain.rest()
     chain.now_ms += 40 * MINUTE
     chain.killed().rest()
-    assert leads(chain) == [40]
+    assert chain.leads_told() == [40]
     assert chain.entry("escalated")["late_ms"] == 25 * MINUTE
 
 
@@ -166,7 +151,7 @@ def test_a_clock_that_jumps_ahead_tells_what_came_due_once_spaced_and_with_a_war
     times = [c.at_ms for c in chain.outside.taken("escalation")]
     assert len(times) == 5
     assert [b - a for a, b in pairwise(times)] == [1000] * 4, "a webhook has no gap of its own"
-    assert len(leads(chain)) == 5
+    assert len(chain.leads_told()) == 5
     assert chain.verbs().count("clock_stepped") == 1
     assert chain.entry("clock_stepped")["late"] == 10
     assert any("the clock stepped" in r.message for r in caplog.records)
@@ -185,143 +170,10 @@ def test_a_clock_that_falls_back_makes_nobody_wait_an_hour_longer(chain: Office)
     chain.now_ms -= HOUR
     chain.rest()
     chain.after(minutes=9)
-    assert leads(chain) == []
+    assert chain.leads_told() == []
     chain.after(minutes=1.1)
-    assert len(leads(chain)) == 1
+    assert len(chain.leads_told()) == 1
     assert chain.entry("clock_stepped")["by_ms"] == -HOUR
-
-
-# -- repeats ----------------------------------------------------------------------------------------------------------
-
-
-def test_unanswered_messages_repeat_until_somebody_answers(bare: Office) -> None:
-    bare.channel()
-    bare.rule(repeat_minutes=30)
-    group = bare.opens()
-    bare.after(minutes=95)
-    assert [c.what for c in bare.outside.calls] == ["post", "reply", "reply", "reply"]
-    assert "still unanswered 30 minutes after the last message" in bare.outside.calls[1].text
-    bare.acts(group, "ack")
-    bare.after(hours=3)
-    assert len(bare.outside.told()) == 4
-
-
-def test_repeats_go_to_escalated_channels_too(bare: Office) -> None:
-    bare.channel("oncall"), bare.channel("leads")
-    bare.rule(repeat_minutes=30, escalate_after_minutes=15, escalate_to=["leads"])
-    bare.opens()
-    bare.after(minutes=50)
-    assert sorted(bare.outside.told()) == [
-        ("C0LEADS", "post"), ("C0LEADS", "reply"), ("C0ONCALL", "post"), ("C0ONCALL", "reply"),
-    ]  # fmt: skip
-
-
-def test_repeats_do_not_pile_up_in_an_outage(bare: Office) -> None:
-    bare.channel()
-    bare.rule(repeat_minutes=10)
-    bare.opens()
-    bare.rest()
-    bare.outside.down = True
-    bare.after(minutes=45)
-    bare.outside.down = False
-    bare.after(minutes=1)
-    assert [c.what for c in bare.outside.taken()] == ["post", "reply"]
-
-
-def test_repeats_begin_anew_when_a_snooze_is_lifted(bare: Office) -> None:
-    bare.channel()
-    bare.rule(repeat_minutes=10)
-    group = bare.opens()
-    bare.after(minutes=5)
-    bare.acts(group, "snooze")
-    bare.after(minutes=25)
-    bare.acts(group, "unsnooze")
-    bare.after(minutes=9)
-    assert len(bare.outside.told()) == 1
-    bare.after(minutes=2)
-    assert len(bare.outside.told()) == 2
-
-
-# -- answers that end -------------------------------------------------------------------------------------------------
-
-
-def test_a_snooze_ends_with_one_message_and_the_escalation_begins_anew(chain: Office) -> None:
-    group = chain.opens()
-    chain.after(minutes=16)  # fired once already
-    chain.acts(group, "snooze", minutes=30)
-    chain.after(minutes=31)
-    assert chain.group(group).status == "open"
-    assert "snooze_ended" in chain.verbs(group)
-    assert [c.what for c in chain.outside.taken(None, "C0ONCALL") if c.what != "edit"] == ["post", "reply"]
-    assert "the snooze has ended" in chain.outside.taken("reply", "C0ONCALL")[0].text
-    assert leads(chain) == [15], "the leads hear when their time comes"
-    chain.after(minutes=16)
-    assert leads(chain) == [15, 16 + 30 + 15]
-    assert [(e.episode, e.state) for e in chain.chains(group)] == [(1, "fired")], "the same row, fired again"
-    chain.after(hours=4)
-    assert len(chain.outside.told()) == 4
-
-
-def test_an_acknowledged_critical_asks_again_every_four_hours(office: Office) -> None:
-    group = office.opens(severity="critical")
-    mild = office.opens(severity="high")
-    office.after(minutes=1)
-    for one in (group, mild):
-        office.acts(one, "ack")
-    office.after(hours=3, minutes=59)
-    assert len(office.outside.told()) == 2
-    office.after(minutes=2)
-    assert len(office.outside.told()) == 3
-    asked = office.outside.taken("reply")[0]
-    assert "acknowledged by Kim 4 hours ago and still not resolved" in asked.text
-    assert "<!here>" in asked.text
-    assert office.group(group).status == "acknowledged"
-    office.after(hours=4)
-    assert len(office.outside.told()) == 4
-    assert office.verbs(group).count("asked_again") == 2
-    office.acts(group, "resolve")
-    office.after(hours=9)
-    assert len(office.outside.told()) == 5
-
-
-def test_groups_that_fell_silent_are_closed_after_seven_days_but_for_snoozed_ones(office: Office) -> None:
-    silent, noisy, answered, snoozed = (office.opens(title=t, severity="medium") for t in "abcd")
-    office.after(minutes=1)
-    office.acts(answered, "ack")
-    office.acts(snoozed, "snooze", minutes=30 * 24 * 60)
-    office.after(days=6)
-    office.again(noisy)
-    office.after(hours=23)
-    assert office.group(silent).status == "open"
-    office.after(hours=2)
-    assert [office.group(g).status for g in (silent, noisy, answered, snoozed)] == [
-        "resolved", "open", "resolved", "snoozed",
-    ]  # fmt: skip
-    assert office.entry("resolved") == {"why": "no events for 7 days", "by": "SignalCraft"}
-    replies = office.outside.taken("reply")
-    assert len(replies) == 2
-    assert "no events for 7 days" in replies[0].text
-
-
-@pytest.mark.parametrize("setting", ["auto_close_days", "ack_timeout_hours"])
-def test_what_is_set_to_nothing_never_happens(tmp_path: Any, setting: str) -> None:
-    with Office(tmp_path, **{setting: 0}) as office:
-        office.channel()
-        office.rule()
-        group = office.opens(severity="critical")
-        office.rest()
-        office.acts(group, "ack")
-        assert office.look(office.watch.next_due_ms) == (
-            office.now_ms + 4 * HOUR if setting == "auto_close_days" else office.now_ms + 7 * 24 * HOUR
-        )
-
-
-def test_a_wait_for_an_environment_ends(office: Office) -> None:
-    office.opens(settle_ms=office.now_ms + 5000)
-    office.after(seconds=4.9)
-    assert office.outside.calls == []
-    office.after(seconds=0.2)
-    assert office.outside.told() == [("C0ONCALL", "post")]
 
 
 # -- being there ------------------------------------------------------------------------------------------------------
@@ -415,7 +267,7 @@ def test_two_ticks_at_once_do_everything_once(chain: Office) -> None:
 
     chain.later(both())
     chain.rest()
-    assert leads(chain) == [15]
+    assert chain.leads_told() == [15]
 
 
 def test_what_is_due_next_is_known(chain: Office) -> None:
