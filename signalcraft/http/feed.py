@@ -25,7 +25,6 @@ REPLAY_MAX: Final = 1000
 _ENTRIES_MAX: Final = 500
 _DELIVERIES_MAX: Final = 500
 _GROUPS_MAX: Final = 100
-_COUNTS_EVERY_MS: Final = 1000
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -67,7 +66,6 @@ class Feed:
         self._owed: dict[int, tuple[str, int, str | None]] = {}
         self._seen_ms = 0
         self._counted: dict[int, tuple[int, int]] = {}
-        self._counts_ms = 0
 
     def begin(self, tx: Tx) -> None:
         """From here on."""
@@ -76,15 +74,14 @@ class Feed:
         self._owed = {d.id: _mark(d) for d in lists.deliveries_under_way(tx, self.workspace_id, _DELIVERIES_MAX)}
         self._seen_ms = lists.last_seen_ms(tx, self.workspace_id) + 1
 
-    def read(self, tx: Tx, now_ms: int) -> list[bytes]:
-        """What happened since the last look, in order."""
+    def read(self, tx: Tx, now_ms: int, *, counts: bool) -> list[bytes]:
+        """What happened since the last look, in order. `counts`: groups that had nothing but another event, too."""
         entries = journal.since(tx, self.workspace_id, self.cursor, _ENTRIES_MAX)
         out = _groups_changed(tx, entries, now_ms)
         if entries:
             self.cursor = entries[-1].id
         out += _deliveries(tx, self.workspace_id, self._deliveries(tx))
-        if abs(now_ms - self._counts_ms) >= _COUNTS_EVERY_MS:
-            self._counts_ms = now_ms
+        if counts:
             told = {entry.group_id for entry in entries}
             out += [_counted(tx, group, now_ms) for group in self._groups(tx) if group.id not in told]
         return out

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -30,7 +31,9 @@ log = logging.getLogger(__name__)
 LOOK_S: Final = 0.1
 KEEP_ALIVE_S: Final = 15.0
 CHECK_S: Final = 1.0
-"""How often a stream asks whether its key still holds."""
+"""How often a stream asks whether its key or session still holds."""
+COUNTS_S: Final = 1.0
+"""How often counts that rise are told, at most; what changes a group is told at once."""
 HEALTH_S: Final = 5.0
 STREAMS_MAX: Final = 200
 WAITING_MAX: Final = 2000
@@ -68,6 +71,8 @@ class Live:
         self._feeds: dict[int, Feed] = {}
         self._task: asyncio.Task[None] | None = None
         self._commits = -1
+        self._counts_s = 0.0
+        self._counts_wait = False
         self._health = b""
         self._health_s = 0.0
 
@@ -87,6 +92,13 @@ class Live:
         if one in self._joining:
             self._joining.remove(one)
 
+    async def close(self) -> None:
+        """Ends every stream, and the task that feeds them."""
+        task, self._task = self._task, None
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=2)
+
     async def _follow(self) -> None:
         try:
             while (self._open or self._joining) and not self._house.stopping:
@@ -104,21 +116,24 @@ class Live:
 
     async def _look(self) -> None:
         house = self._house
-        commits = house.db.commits
-        if commits != self._commits:
+        commits, loop_s = house.db.commits, asyncio.get_running_loop().time()
+        counts = loop_s - self._counts_s >= COUNTS_S
+        if commits != self._commits or (counts and self._counts_wait):
             self._commits = commits
-            await self._feed()
+            self._counts_s = loop_s if counts else self._counts_s
+            self._counts_wait = not counts
+            await self._feed(counts)
         await self._tell_health()
         joining, self._joining = self._joining, []
         for one in joining:
             await self._begin(one)
 
-    async def _feed(self) -> None:
+    async def _feed(self, counts: bool) -> None:
         now_ms = self._house.now()
         wanted = {one.caller.workspace_id for one in self._open}
         self._feeds = {workspace_id: feed for workspace_id, feed in self._feeds.items() if workspace_id in wanted}
         for workspace_id, feed in self._feeds.items():
-            events = await self._house.db.read(lambda tx, feed=feed: feed.read(tx, now_ms))  # type: ignore[misc]
+            events = await self._house.db.read(partial(feed.read, now_ms=now_ms, counts=counts))
             if events:
                 for one in self._open:
                     if one.caller.workspace_id == workspace_id:
@@ -230,6 +245,8 @@ async def _events(house: House, streams: Live, one: Subscriber) -> AsyncIterator
 
 
 async def _may_listen(house: House, caller: Caller) -> bool:
+    if caller.session is not None:
+        return await house.signin.sessions.is_live(caller.session.id)
     if caller.actor.kind != "api_key":
         return True
     return await house.accounts.is_live(ids.parse(caller.actor.id))
