@@ -81,12 +81,12 @@ def _fire(
     settings: Settings,
 ) -> tuple[int, bool]:
     event = said.event
-    found = _find(tx, live, said, now_ms, policy)
+    found, ended = _find(tx, live, said, now_ms, policy)
     if found is not None and _superseded(found, now_ms, policy):
         _end(tx, snapshot, found, "SignalCraft (a new alert group took over)", now_ms, settings)
-        found = None
+        ended, found = [found], None
     if found is None:
-        group = _open(tx, live, said, now_ms, policy)
+        group = _open(tx, live, said, now_ms, policy, ended)
         change = Change(opened=True, journal=[("opened", {"severity": group.severity.label})])
     else:
         group = found
@@ -144,15 +144,20 @@ def settle(
         telling.tell(tx, snapshot, group, Change(opened=True), matches, event_id, now_ms, settings)
 
 
-def _find(tx: Tx, live: IntegrationLive, said: Statement, now_ms: int, policy: Policy) -> Group | None:
-    """The group that this event belongs to: an unresolved one of any age, else one resolved within the window."""
+def _find(
+    tx: Tx, live: IntegrationLive, said: Statement, now_ms: int, policy: Policy
+) -> tuple[Group | None, list[Group]]:
+    """The group that this event belongs to: an unresolved one of any age, else one resolved within the window.
+
+    Beside it, where no unresolved one fits, the groups of the problem that ended, newest first.
+    """
     chosen = _fits(groups.unresolved_of(tx, live.workspace_id, said.identity), said.event)
     if chosen:
-        return chosen[0]
+        return chosen[0], []
     ended = _fits(groups.ended_of(tx, live.workspace_id, said.identity), said.event)
     if ended and policy.after_quiet == "new_episode" and now_ms - (ended[0].resolved_ms or 0) <= policy.window_ms:
-        return ended[0]
-    return None
+        return ended[0], ended
+    return None, ended
 
 
 def _fits(candidates: Sequence[Group], event: Event) -> list[Group]:
@@ -192,13 +197,14 @@ def _adopt_environment(group: Group, event: Event) -> None:
         group.group_key = fingerprint.group_key(group.scope, group.project, group.environment, group.fingerprint)
 
 
-def _open(tx: Tx, live: IntegrationLive, said: Statement, now_ms: int, policy: Policy) -> Group:
+def _open(
+    tx: Tx, live: IntegrationLive, said: Statement, now_ms: int, policy: Policy, earlier: Sequence[Group]
+) -> Group:
     event = said.event
     severity = UNKNOWN if event.severity is None else event.severity
     # A project that later statements spell otherwise (Sentry's number for its slug) is left open until one names it.
     project = None if event.any_project else event.project
     waits = event.environment is None and policy.settle_ms > 0
-    earlier = _fits(groups.ended_of(tx, live.workspace_id, said.identity), event)
     return Group(
         id=tx.new_id(now_ms),
         workspace_id=live.workspace_id,

@@ -14,13 +14,18 @@ _FIELDS: Final = (
     "group_id, channel_id, rule_id, mention, episode, severity, repeat_ms, next_repeat_ms, receipt, via, edits,"
     " posted_ms"
 )
+# Asked for every event: what is owed already need not be tried to be owed again.
+_OF_GROUP: Final = (
+    f"select {_FIELDS}, exists (select 1 from delivery d where d.group_id = c.group_id and d.channel_id = c.channel_id"
+    " and d.state = 'owed' and d.kind = 'update') from conversation c where group_id = ?"
+)
 _RECEIPT: Final = msgspec.json.Decoder(dict[str, str])
 
 
 class Conversation(Struct, frozen=True):
     """One row. `via`: how the channel came to be told; `posted_ms`: when its message was taken, None if there is none.
 
-    `receipt_json` is the receipt as stored; `receipt` reads it.
+    `receipt_json` is the receipt as stored; `receipt` reads it. `edit_owed` is filled in by `of_group`.
     """
 
     group_id: int
@@ -35,6 +40,7 @@ class Conversation(Struct, frozen=True):
     via: Via
     edits: int
     posted_ms: int | None
+    edit_owed: int = 0
 
     @property
     def receipt(self) -> dict[str, str]:
@@ -43,8 +49,8 @@ class Conversation(Struct, frozen=True):
 
 
 def of_group(tx: Tx, group_id: int) -> list[Conversation]:
-    """A group's conversations."""
-    return [Conversation(*row) for row in tx.all(f"select {_FIELDS} from conversation where group_id = ?", (group_id,))]
+    """A group's conversations, each with whether an edit of its message is owed already."""
+    return [Conversation(*row) for row in tx.all(_OF_GROUP, (group_id,))]
 
 
 def get(tx: Tx, group_id: int, channel_id: int) -> Conversation | None:

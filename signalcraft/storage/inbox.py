@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,6 +15,7 @@ from signalcraft.errors import Conflict, NotFound
 from signalcraft.storage.db import Row, Tx
 
 RAW, ZSTD = 0, 1
+_MADE: Final = threading.local()
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key", "x-auth-token"})
 _KEPT_AS_FACT: Final = frozenset({"host", "content-length", "connection", "accept-encoding", "user-agent", "accept"})
 _BODY_MAX: Final = 64 * 1024 * 1024
@@ -47,10 +49,18 @@ def pack(inbound: HttpInbound) -> Packed:
     body = inbound.body
     codec = RAW
     if len(body) > 200:
-        small = zstandard.ZstdCompressor(level=1).compress(body)
+        small = _compressor().compress(body)
         if len(small) < len(body):
             body, codec = small, ZSTD
     return Packed(inbound.rest, inbound.query, _headers(inbound.headers), codec, body)
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    # Making one costs as much as using it; one a thread, since it may not be used by two at once.
+    made: zstandard.ZstdCompressor | None = getattr(_MADE, "compressor", None)
+    if made is None:
+        made = _MADE.compressor = zstandard.ZstdCompressor(level=1)
+    return made
 
 
 def _headers(headers: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """One process at a time owns a data directory: an advisory lock that the kernel gives back when the process ends.
 
-It is taken before anything in the directory is opened: two servers on one address would share its connections in silence
-(SO_REUSEPORT), and two writers would mint the same ids.
+It is taken before anything in the directory is opened: two servers on one address would share its connections in
+silence (SO_REUSEPORT), and two writers would mint the same ids.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ class DataLock:
         self._fd: int | None = None
 
     def take(self, verb: str) -> None:
-        """Takes it; `verb` (`serve`) is what others are told. Raises Held where another process has it, BadSetting where
-        the directory cannot be used.
+        """Takes it; `verb` (`serve`) is what others are told.
+
+        Raises Held where another process has it, BadSetting where the directory cannot be used.
         """
         try:
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

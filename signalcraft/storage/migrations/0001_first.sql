@@ -197,7 +197,7 @@ create table conversation (
     receipt text not null default '{}',           -- JSON; {} until the first post was taken
     via text not null default 'route' check (via in ('route', 'escalation', 'fallback')),
     edits integer not null default 0,             -- whether its channel can edit a posted message
-    posted_ms integer,                            -- when the message was taken; null: there is none (yet)
+    posted_ms integer,                            -- when the message was taken, null while there is none
     primary key (group_id, channel_id)
 ) strict, without rowid;
 create index conversation_repeat on conversation (next_repeat_ms) where next_repeat_ms is not null;

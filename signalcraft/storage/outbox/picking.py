@@ -89,9 +89,11 @@ def later_posts(tx: Tx, first: Delivery, kinds: tuple[NoteKind, ...]) -> list[De
 
 def pending_post(tx: Tx, group_id: int, channel_id: int) -> Pending | None:
     """Whether a post of the group is owed to the channel or on its way: "sending" if one is."""
-    row = tx.one(
-        "select max(state) from delivery where group_id = ? and channel_id = ? and state in ('owed', 'sending')"
-        " and rank = 0",
+    rows = tx.all(
+        # The plus signs keep it on the group's index: a channel may be owed thousands.
+        "select state from delivery where group_id = ? and +channel_id = ? and +state in ('owed', 'sending')"
+        " and +rank = 0",
         (group_id, channel_id),
     )
-    return None if row is None else row[0]
+    states = {row[0] for row in rows}
+    return "sending" if "sending" in states else "owed" if states else None
