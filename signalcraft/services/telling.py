@@ -168,7 +168,7 @@ def _owe(
 def _owe_edit(
     tx: Tx, group: Group, conversation: Conversation, now_ms: int, settings: Settings, event_id: int | None = None
 ) -> None:
-    if not conversation.edits:
+    if not conversation.edits or conversation.edit_owed:
         return
     outbox.owe_edit(
         tx,
