@@ -34,7 +34,7 @@ class NotSignedIn(Fault):
 
 
 class Forbidden(Fault):
-    """A credential without the scope that is needed."""
+    """The role or the API key does not allow it."""
 
     code = "forbidden"
     status = 403

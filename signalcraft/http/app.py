@@ -26,12 +26,17 @@ from signalcraft.http import (
     health,
     integrations,
     keys,
+    landing,
     live,
     metrics,
     openapi,
     overview,
+    people,
     quarantine,
     rules,
+    secondfactor,
+    sessions,
+    signin,
     stories,
 )
 from signalcraft.http.auth import Rates, provide_caller
@@ -54,11 +59,16 @@ MODULES: Final = (
     overview,
     live,
     keys,
+    signin,
+    secondfactor,
+    sessions,
+    people,
     answers,
     health,
     metrics,
     openapi,
     control,
+    landing,
 )
 """Every module with routes."""
 
@@ -118,6 +128,7 @@ def create_app(house: House) -> App:
     app.state.rates = Rates(settings.limits.api_per_minute)
     app.state.door = Door(settings, house.vault.derive("browser tokens"))
     app.state.live = live.Live(house)
+    app.on_shutdown.append(app.state.live.close)
     app.state.totals = metrics.Totals(house.now())
     app.edge = app.state.edge = Edge(app.inside, settings, house.now)
     for route in app.routes:

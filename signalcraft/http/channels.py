@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from signalcraft.domain import ids
 from signalcraft.errors import Fault, Invalid
-from signalcraft.http.auth import Caller, TheCaller, scopes
+from signalcraft.http.auth import Caller, TheCaller, scopes, step_up
 from signalcraft.http.integrations import as_written, draft_of
 from signalcraft.http.pages import page_of
 from signalcraft.http.wire import Cursor, Limit, TheHouse, show_time, time_of
@@ -230,7 +230,7 @@ async def delete_channel(house: TheHouse, caller: TheCaller, id: FromPath[str]) 
 
 @post(
     "/api/channels/{id:str}/rotate",
-    guards=[scopes("config:write")],
+    guards=[scopes("config:write"), step_up],
     summary="Rotate a channel's signing secret",
     operation_id="rotate_channel",
     tags=TAG,

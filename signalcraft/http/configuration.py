@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from signalcraft.domain import ids, matcher, severity
 from signalcraft.errors import Invalid
-from signalcraft.http.auth import TheCaller, scopes
+from signalcraft.http.auth import TheCaller, scopes, step_up
 from signalcraft.http.wire import TheHouse
 from signalcraft.services import applyfile
 from signalcraft.services.configure import workspace
@@ -156,7 +156,7 @@ async def apply_configuration(house: TheHouse, caller: TheCaller, data: JSONBody
 
 @get(
     "/api/config/export",
-    guards=[scopes("config:read")],
+    guards=[scopes("config:read"), step_up],
     summary="Export the configuration",
     operation_id="export_configuration",
     tags=TAG,

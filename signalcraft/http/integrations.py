@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from signalcraft.domain import ids
 from signalcraft.errors import Fault, Invalid
-from signalcraft.http.auth import Caller, TheCaller, scopes
+from signalcraft.http.auth import Caller, TheCaller, scopes, step_up
 from signalcraft.http.pages import page_of
 from signalcraft.http.wire import Cursor, Limit, TheHouse, show_time, time_of
 from signalcraft.services.applyfile import drafted, flat
@@ -270,7 +270,7 @@ async def delete_integration(house: TheHouse, caller: TheCaller, id: FromPath[st
 
 @post(
     "/api/integrations/{id:str}/rotate",
-    guards=[scopes("config:write")],
+    guards=[scopes("config:write"), step_up],
     summary="Rotate an integration's token and secret",
     operation_id="rotate_integration",
     tags=TAG,

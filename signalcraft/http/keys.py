@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
 from signalcraft.domain import ids
-from signalcraft.http.auth import TheCaller, scopes
+from signalcraft.http.auth import TheCaller, scopes, step_up
 from signalcraft.http.wire import Cursor, Limit, TheHouse, cursor_of, read_cursor, read_time, show_time, time_of
 from signalcraft.services.accounts import SCOPES
 from signalcraft.storage.keys import KeyRow
@@ -78,7 +78,7 @@ async def list_keys(house: TheHouse, caller: TheCaller, limit: Limit = 50, curso
 
 @post(
     "/api/api-keys",
-    guards=[scopes("admin")],
+    guards=[scopes("admin"), step_up],
     summary="Make an API key",
     operation_id="create_api_key",
     tags=["api keys"],

@@ -21,7 +21,7 @@ from litestar.routes import HTTPRoute
 from signalcraft import __version__
 from signalcraft.domain import roles
 from signalcraft.http import problems
-from signalcraft.http.auth import access_of
+from signalcraft.http.auth import access_of, asks_step_up
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 _TAGS: Final = {
@@ -36,6 +36,8 @@ _TAGS: Final = {
     "dashboard": "What happened lately.",
     "live": "What happens, as it happens.",
     "api keys": "Who may ask.",
+    "sign-in": "How people with a browser become somebody: a session in a cookie, a token against forged requests.",
+    "people": "Who belongs to the workspace, and who may join it.",
     "answers": "How people answer from outside. No API key: each is authenticated by its own signature.",
     "webhooks": "How alerts come in. No API key: the token in the path authenticates.",
     "health": "For load balancers, service managers and Prometheus.",
@@ -43,10 +45,14 @@ _TAGS: Final = {
 }
 _FAULTS: Final = {
     "Malformed": (400, "The body is not JSON, or the request breaks HTTP."),
-    "NotSignedIn": (401, "No API key, or one that is wrong, revoked or expired."),
-    "Forbidden": (403, "The API key lacks the scope."),
+    "NotSignedIn": (401, "Neither a session nor an API key, or one that is wrong, over, revoked or expired."),
+    "Forbidden": (
+        403,
+        "The role or the API key does not allow it; or `code` says what is missing: csrf, step_up_needed, needs_tls.",
+    ),
     "NotFound": (404, "No such thing in this workspace."),
     "Conflict": (409, "It makes no sense in the present state; `detail` says the state."),
+    "Gone": (410, "It was there once: a link that was used, taken back, or has run out."),
     "TooLarge": (413, "The body is larger than http.body_bytes_max."),
     "Invalid": (422, "A field or parameter is wrong; `errors` names it."),
     "TooMany": (429, "Too many requests; Retry-After says when to come back."),
@@ -57,6 +63,11 @@ _HEALTH: Final = ("/health", "/health/live", "/health/ready", "/health/startup",
 _MORE: Final = {
     ("post", "/webhooks/slack/actions"): ("NotSignedIn", "TooLarge", "Invalid"),
     ("get", "/api/live"): ("Busy",),
+    ("post", "/api/auth/setup"): ("NotSignedIn", "Forbidden", "Invalid", "TooMany"),
+    ("post", "/api/auth/sign-in"): ("NotSignedIn", "Forbidden", "Invalid", "TooMany"),
+    ("post", "/api/auth/reset"): ("Forbidden", "NotFound", "Gone", "Invalid"),
+    ("post", "/api/invitations/preview"): ("Forbidden", "NotFound", "Gone", "Invalid"),
+    ("post", "/api/invitations/accept"): ("NotSignedIn", "Forbidden", "NotFound", "Gone", "Invalid", "TooMany"),
 }
 
 
@@ -91,7 +102,15 @@ def document() -> bytes:
     components = drawn.setdefault("components", {})
     components["schemas"] = _schemas(handlers.values())
     components["responses"] = {name: _response(text) for name, (_, text) in _FAULTS.items()}
-    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "An API key: sc_…"}}
+    components["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key: sc_…"},
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "__Host-signalcraft",
+            "description": "A person's session. All but GET also need its token in the header X-CSRF-Token.",
+        },
+    }
     drawn["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
     return json.dumps(drawn, indent=1, ensure_ascii=False).encode() + b"\n"
 
@@ -116,8 +135,8 @@ def _finish(operation: dict[str, Any], one: _OneMethod, path: str, method: str) 
     operation["summary"] = one.handler.summary
     needed = scopes_of(one.handler)
     if needed is not None:
-        operation["security"] = [{"key": list(needed)}]
-        operation["description"] = f"{operation.get('description', '')}\n\nScope: `{' '.join(needed)}`.".strip()
+        operation["security"] = [*([{"key": list(needed)}] if needed else []), {"session": []}]
+        operation["description"] = f"{operation.get('description', '')}\n\n{_who(one.handler)}".strip()
     field = one.handler.parsed_data_field
     if field is not None and "requestBody" in operation:
         operation["requestBody"]["required"] = not field.is_optional
@@ -143,6 +162,17 @@ def scopes_of(handler: HTTPRouteHandler) -> tuple[str, ...] | None:
         return None
     scope = roles.scope_for(access)
     return () if scope is None else (scope,)
+
+
+def _who(handler: HTTPRouteHandler) -> str:
+    """Who gets through, in words."""
+    access = access_of(handler)
+    if access.resource == "account":
+        words = "For whoever is signed in, about themselves. Not for API keys."
+    else:
+        may = [role for role in roles.ROLES if access in roles.of_role(role)]
+        words = f"Roles: {', '.join(may)}. Scope of an API key: `{roles.scope_for(access)}`."
+    return f"{words} Asks people for their password again." if asks_step_up(handler) else words
 
 
 def _faults(keyed: bool, path: str, method: str, body: bool) -> list[str]:

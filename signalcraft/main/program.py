@@ -209,6 +209,7 @@ async def _serve(settings: Settings) -> int:
     program = Program(settings)
     loop = asyncio.get_running_loop()
     await program.start()
+    await _tell_setup_code(program.house)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, program.ask_to_stop)
     await program.wait()
@@ -216,6 +217,17 @@ async def _serve(settings: Settings) -> int:
     loop.call_later(45, lambda: os._exit(1))
     in_time = await program.stop()
     return 0 if in_time and program.failed is None else 1
+
+
+async def _tell_setup_code(house: House) -> None:
+    """As long as nobody owns anything here, each start prints a new code; under systemd it stands in the journal."""
+    code = await house.people.new_setup_code()
+    if code is not None:
+        sys.stdout.write(
+            f"Nobody owns this SignalCraft yet. Open {house.people.base} and make its owner with the code {code}\n"
+            "The code works once, until the next start. Or here: signalcraft user add YOU@EXAMPLE.COM --role owner\n"
+        )
+        sys.stdout.flush()
 
 
 def serve(settings: Settings) -> int:

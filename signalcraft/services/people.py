@@ -51,6 +51,11 @@ class Listed(Struct, frozen=True):
     member: Member
     locked_until_ms: int | None
 
+    @property
+    def id(self) -> int:
+        """The person's."""
+        return self.member.person.id
+
 
 class Made(Struct, frozen=True):
     """A link, told this once."""
@@ -289,6 +294,16 @@ class People:
 
         return await self.db.write(work)
 
+    async def set_password(
+        self, workspace_id: int, by: By, person_id: int, password: str, *, second_factor: bool = False
+    ) -> None:
+        """A new password at once, from the box itself; every session of the person ends. Raises NotFound, Invalid."""
+        member = await self.db.read(lambda tx: people.member(tx, workspace_id, person_id))
+        check_rank(by.role, member.role)
+        hashed = await self.signin.fresh_hash(member.person, password)
+        now_ms = self.now()
+        await self.db.write(lambda tx: self._set(tx, member.person, hashed, by.actor, second_factor, now_ms))
+
     async def reset(self, token: str, password: str) -> None:
         """Sets a new password by such a link; every session of the person ends. Raises NotFound, Gone, Invalid."""
         hashed_token = key_hash(token)
@@ -299,14 +314,17 @@ class People:
         def work(tx: Tx) -> None:
             still = _person_of(tx, hashed_token, now_ms)
             reset = invitations.reset_by_token(tx, hashed_token)
-            self.signin.set_password_in(tx, still, hashed, now_ms)
-            if reset is not None and reset.second_factor:
-                self.signin.second.end_in(tx, still, actor_of(still), now_ms)
-            ended = self.sessions.end_in(tx, still.id, now_ms)
-            self.signin.gate.forgive(tx, still.email)
-            note(tx, now_ms, still.id, "password_reset", actor_of(still), {"sessions_ended": ended})
+            self._set(tx, still, hashed, actor_of(still), reset is not None and reset.second_factor, now_ms)
 
         await self.db.write(work)
+
+    def _set(self, tx: Tx, person: Person, hashed: str, actor: Actor, second_factor: bool, now_ms: int) -> None:
+        self.signin.set_password_in(tx, person, hashed, now_ms)
+        if second_factor:
+            self.signin.second.end_in(tx, person, actor, now_ms)
+        ended = self.sessions.end_in(tx, person.id, now_ms)
+        self.signin.gate.forgive(tx, person.email)
+        note(tx, now_ms, person.id, "password_reset", actor, {"sessions_ended": ended})
 
     @staticmethod
     def _check_reach(tx: Tx, workspace_id: int, by: By, person: Person) -> None:
