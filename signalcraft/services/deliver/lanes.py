@@ -127,7 +127,7 @@ class Lanes:
             test = outbox.next_test(reader, live.id)
             if test is not None:
                 return Plan(max(test.due_ms, lane.post_at_ms(now_ms)), live.id, "test")
-            if not live.enabled or outbox.next_probe(reader, live.id) is None:
+            if not live.enabled or not (outbox.next_post(reader, live.id) or outbox.next_edit(reader, live.id)):
                 return None
             return Plan(lane.probe_at_ms(now_ms, broken), live.id, "probe")
         post, edit = outbox.next_post(reader, live.id), outbox.next_edit(reader, live.id)

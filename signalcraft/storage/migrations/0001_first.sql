@@ -230,6 +230,7 @@ create table delivery (
 create index delivery_due on delivery (channel_id, rank, next_ms, id) where state = 'owed';
 create index delivery_sending on delivery (lease_ms) where state = 'sending';
 create unique index delivery_one_edit on delivery (group_id, channel_id) where state = 'owed' and kind = 'update';
+create index delivery_test on delivery (channel_id, next_ms) where state = 'owed' and kind = 'test';
 create index delivery_open on delivery (group_id, channel_id, id) where state in ('owed', 'sending');
 create index delivery_fallback on delivery (fallback_of) where fallback_of is not null;
 create index delivery_group on delivery (group_id, id) where group_id is not null;

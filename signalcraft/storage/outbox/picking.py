@@ -68,7 +68,7 @@ def next_probe(tx: Tx, channel_id: int) -> Next | None:
 def next_test(tx: Tx, channel_id: int) -> Next | None:
     """The test message that is due first."""
     row = tx.one(
-        "select id, next_ms from delivery where channel_id = ? and state = 'owed' and rank = 0 and kind = 'test'"
+        "select id, next_ms from delivery where channel_id = ? and state = 'owed' and kind = 'test'"
         " order by next_ms, id limit 1",
         (channel_id,),
     )
