@@ -256,7 +256,7 @@ def _page(title: str, body: str, status: int = 200) -> Response[str]:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<style>{_STYLE}</style></head><body><main><h1>{_esc(title)}</h1>{body}</main></body></html>"
     )
-    return Response(whole, status_code=status, media_type="text/html; charset=utf-8", headers=_HEADERS)
+    return Response(whole, status_code=status, media_type="text/html", headers=_HEADERS)
 
 
 ROUTES = [slack_actions, show, use]

@@ -88,6 +88,7 @@ def document() -> bytes:
         servers=[Server(url="/")],
         path="/-",
         render_plugins=[],
+        use_handler_docstrings=True,
     )
     app = build(routes(), None, 1, document=config)
     drawn: dict[str, Any] = app.openapi_schema.to_schema()
@@ -100,7 +101,7 @@ def document() -> bytes:
     paths["/webhooks/{source}/{token}"] = {"post": _webhook()}
     drawn["paths"] = dict(sorted(paths.items()))
     components = drawn.setdefault("components", {})
-    components["schemas"] = _schemas(handlers.values())
+    components["schemas"] = _schemas(one for (path, _), one in handlers.items() if path in paths)
     components["responses"] = {name: _response(text) for name, (_, text) in _FAULTS.items()}
     components["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "An API key: sc_…"},
@@ -271,7 +272,7 @@ async def get_document() -> Response[bytes]:
 async def get_errors() -> Response[str]:
     """What each `code` of a problem means, as text. Needs no key."""
     return Response(
-        problems.errors_page(), media_type="text/plain; charset=utf-8", headers={"cache-control": "public, max-age=300"}
+        problems.errors_page(), media_type="text/plain", headers={"cache-control": "public, max-age=300"}
     )
 
 
