@@ -271,9 +271,7 @@ async def get_document() -> Response[bytes]:
 )
 async def get_errors() -> Response[str]:
     """What each `code` of a problem means, as text. Needs no key."""
-    return Response(
-        problems.errors_page(), media_type="text/plain", headers={"cache-control": "public, max-age=300"}
-    )
+    return Response(problems.errors_page(), media_type="text/plain", headers={"cache-control": "public, max-age=300"})
 
 
 ROUTES = [get_document, get_errors]
