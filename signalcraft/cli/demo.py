@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvloop
 from msgspec import Struct
 
 from signalcraft import logs
 from signalcraft.cli.client import Client, beside
 from signalcraft.cli.terminal import faint, on_terminal, say, strong
 from signalcraft.config import Settings, load
+from signalcraft.config.model import Log
 from signalcraft.demo.slack import BOT_TOKEN, SIGNING_SECRET, SlackStandIn, StandInThread
-from signalcraft.demo.week import SECONDS, Replayed, replay, week
+from signalcraft.demo.week import SECONDS, Replayed, Sending, replay, week
 from signalcraft.errors import Conflict
 from signalcraft.main import Program, system_now
 
@@ -61,23 +63,28 @@ class Tally(Struct, frozen=True):
 
 def run(demo: Demo) -> int:
     """Runs until Ctrl-C or SIGTERM; the exit code. Raises BadSetting, Conflict."""
-    import uvloop
-
-    with _directory(demo) as data_dir, (data_dir / "demo.log").open("a", encoding="utf-8") as log:
-        settings = _settings(demo, data_dir)
-        logs.setup(settings.log, log)
-        port = demo.slack_port or _free(SLACK_PORT)
+    with _directory(demo) as data_dir, _log_to(data_dir / "demo.log"):
+        listen = demo.listen or f"{HOST}:{_free(PORT)}"
         slack = SlackStandIn(
             system_now,
-            port,
+            demo.slack_port or _free(SLACK_PORT),
             channels=CHANNELS,
-            interactivity_url=f"{settings.http.public_url}/webhooks/slack/actions",
+            interactivity_url=f"http://{listen}/webhooks/slack/actions",
             burst=0 if demo.quick else 3,
         )
         with StandInThread(slack):
-            # The address of the stand-in is known only now: its port may have been any.
-            settings = _settings(demo, data_dir, settings.http.listen, slack.base_url)
-            return uvloop.run(_Show(demo, settings, slack).play())
+            return uvloop.run(_Show(demo, _settings(data_dir, listen, slack.base_url), slack).play())
+
+
+@contextmanager
+def _log_to(file: Path) -> Iterator[None]:
+    """Warnings go to a file while the terminal belongs to the demo."""
+    with file.open("a", encoding="utf-8") as log:
+        logs.setup(Log(level="warning"), log)
+        try:
+            yield
+        finally:
+            logs.setup(Log(level="warning"))
 
 
 @contextmanager
@@ -97,20 +104,17 @@ def _directory(demo: Demo) -> Iterator[Path]:
             shutil.rmtree(made, ignore_errors=True)
 
 
-def _settings(demo: Demo, data_dir: Path, listen: str = "", slack_api: str = "") -> Settings:
-    listen = listen or demo.listen or f"{HOST}:{_free(PORT)}"
+def _settings(data_dir: Path, listen: str, slack_api: str) -> Settings:
     overrides = {
         "http.listen": listen,
         "http.public_url": f"http://{listen}",
         "data.dir": str(data_dir),
+        "slack.api_url": slack_api,
         "outbound.allow": "127.0.0.0/8",
         "limits.webhooks_per_minute": "0",
         "limits.api_per_minute": "0",
         "limits.global_per_15_minutes": "0",
-        "log.level": "warning",
     }
-    if slack_api:
-        overrides["slack.api_url"] = slack_api
     # Neither this machine's settings file nor its environment: the demo is the same everywhere.
     return load(Path("/dev/null"), overrides, environ={}).settings
 
@@ -168,6 +172,7 @@ class _Show:
         self._stop = asyncio.Event()
         self._speed = QUICK if demo.quick else 1.0
         self._replayed = 0
+        self._reached = 0.0
 
     async def play(self) -> int:
         """From the first line to the last."""
@@ -220,27 +225,33 @@ class _Show:
                 return answer.status_code
 
             done = await replay(
-                post, week(system_now()), secret=_CLIENT_SECRET, now_ms=system_now, speed=self._speed, stop=self._stop
+                post, self._through(), secret=_CLIENT_SECRET, now_ms=system_now, speed=self._speed, stop=self._stop
             )
         watching.cancel()
         if not self._stop.is_set():
             await self._sum_up(done)
 
+    def _through(self) -> Iterator[Sending]:
+        """The week's webhooks; notes how far the replay is."""
+        for sending in week(system_now()):
+            self._reached = sending.at_offset_s / SECONDS
+            yield sending
+
     async def _watch(self) -> None:
         """Says how far it is: one moving line on a terminal, a line a day elsewhere."""
-        begun = asyncio.get_running_loop().time()
-        day = 0
+        day = 1
         while True:
-            await asyncio.sleep(0.5 if on_terminal() else SECONDS / 7 / self._speed)
-            gone = min((asyncio.get_running_loop().time() - begun) * self._speed / SECONDS, 1.0)
-            day = min(int(gone * 7) + 1, 7) if on_terminal() else min(day + 1, 7)
-            so_far = await asyncio.to_thread(self._tally)
+            await asyncio.sleep(0.25)
+            today = min(int(self._reached * 7) + 1, 7)
             if on_terminal():
-                bar = "█" * round(gone * 28) + "░" * (28 - round(gone * 28))
-                sys.stdout.write(f"\r\x1b[K  day {day} of 7  {bar}  {so_far.line().partition(' (')[0]}")
+                so_far = await asyncio.to_thread(self._tally)
+                bar = "█" * round(self._reached * 28)
+                sys.stdout.write(f"\r\x1b[K  day {today} of 7  {bar:░<28}  {so_far.line().partition(' (')[0]}")
                 sys.stdout.flush()
-            else:
-                say(f"  day {day} of 7: {so_far.line().partition(' (')[0]}")
+            elif today > day:
+                so_far = await asyncio.to_thread(self._tally)
+                say(f"  after day {today - 1} of 7: {so_far.line().partition(' (')[0]}")
+                day = today
 
     async def _sum_up(self, done: Replayed) -> None:
         """Waits until everything owed was posted, then says the one line."""

@@ -50,7 +50,7 @@ def init(config: Path, data_dir: Path | None, listen: str | None) -> None:
     with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(text)
     fresh = not (settings.data.path / "signalcraft.db").exists()
-    with connect(Where(config, None), "init"):
+    with connect(Where(config, settings.data.path), "init"):
         pass  # opening makes the database, the workspace and the key
     _next_steps(config, settings.data.path, settings.http.listen, fresh=fresh)
 

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from signalcraft.cli.client import answers
+from tests.cli.child import finished
 
 Done = subprocess.CompletedProcess[str]
 
@@ -37,10 +38,7 @@ class Box:
 
     def run(self, *args: str, code: int = 0, env: dict[str, str] | None = None, stdin: str = "") -> Done:
         """Runs `signalcraft …` to its end and expects an exit code."""
-        done = subprocess.run(
-            [sys.executable, "-m", "signalcraft", *args],
-            env={**self.env, **(env or {})}, cwd=self.root, input=stdin, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+        done = Done(args, *finished(list(args), {**self.env, **(env or {})}, self.root, stdin))
         assert done.returncode == code, f"{args}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr, done.stderr
         return done
