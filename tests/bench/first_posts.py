@@ -35,7 +35,9 @@ async def run(port: int, slack: SlackStandIn, seconds: int) -> FirstPosts:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for n in range(200):
         await _post(reader, writer, f"{10**9 + n}", f"old {n}")
+    writer.close()
     await asyncio.sleep(45)  # 200 first posts at one a second and channel take 40 s
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     began = time.monotonic()
     answered: dict[str, float] = {}
     number = 0
