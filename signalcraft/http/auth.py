@@ -35,7 +35,7 @@ PUBLIC_WRITE: Final = Access("public", "write")
 OPEN: Final = frozenset(
     {
         *("/health", "/health/live", "/live", "/health/ready", "/ready", "/health/startup"),
-        *("/api/openapi.json", "/api/errors"),
+        *("/", "/api/openapi.json", "/api/errors"),
         *("/answer/{token:str}", "/webhooks/slack/actions"),  # authenticated by what they carry
     }
 )
@@ -155,10 +155,11 @@ async def step_up(connection: Connection, _: BaseRouteHandler) -> None:
 
 def access_of(route: BaseRouteHandler) -> Access:
     """What a route needs. Raises LookupError for one that declares nothing."""
+    reads = isinstance(route, HTTPRouteHandler) and route.http_methods <= SAFE
+    public = PUBLIC_READ if reads else PUBLIC_WRITE
     for guard in _guards(route):
         if guard is anyone:
-            reads = isinstance(route, HTTPRouteHandler) and route.http_methods <= SAFE
-            return PUBLIC_READ if reads else PUBLIC_WRITE
+            return public
         access: Access | None = getattr(guard, "access", None)
         if access is not None:
             return access
@@ -166,7 +167,7 @@ def access_of(route: BaseRouteHandler) -> Access:
         if scope is not None:
             return _access_named(scope, route)
     if route.paths <= OPEN:
-        return PUBLIC_READ
+        return public
     raise LookupError(f"{sorted(route.paths)} declares no access")
 
 
