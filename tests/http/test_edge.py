@@ -18,7 +18,7 @@ PATHS = (
     ("GET", "/api/alert-groups", 200),
     ("GET", "/api/alert-groups/0000000000000", 404),
     ("GET", "/api/nowhere", 404),
-    ("GET", "/", 404),
+    ("GET", "/", 200),
     ("PUT", "/api/alert-groups", 405),
     ("GET", "/health", 200),
     ("GET", "/api/openapi.json", 200),

@@ -15,7 +15,7 @@ from tests.world import World
 
 OPEN = {
     "/health", "/health/live", "/health/ready", "/health/startup", "/live", "/ready", "/api/openapi.json",
-    "/api/errors", "/webhooks/slack/actions", "/answer/{token:str}",
+    "/api/errors", "/webhooks/slack/actions", "/answer/{token:str}", "/",
 }  # fmt: skip
 
 
