@@ -54,4 +54,4 @@ def openapi() -> None:
     """
     from signalcraft.http.openapi import document
 
-    say_json(document())
+    say(document().decode().rstrip("\n"))
