@@ -204,8 +204,6 @@ def event(problem: Problem, event_id: str, at_ms: int, user: int) -> Json:
         [["runtime", "CPython 3.13.0"], ["server_name", f"web-{user % 4 + 1}"]] if python else [["browser", browser]]
     )
     tags += [["release", problem.release]] if problem.release else []
-    api = f"{ORIGIN}/api/0/projects/{ORG}/{problem.project.slug}/events/{event_id}/"
-    page = f"{ORIGIN}/organizations/{ORG}/issues/{problem.issue_id}/"
     file, function, _ = problem.where[-1]
     return {
         "event_id": event_id,
@@ -252,7 +250,14 @@ def event(problem: Problem, event_id: str, at_ms: int, user: int) -> Json:
         "type": "error",
         "user": {"id": str(user), "ip_address": f"192.0.2.{user % 250 + 1}"},
         "version": "7",
-        "url": api,
+        **_places(problem, event_id),
+    }
+
+
+def _places(problem: Problem, event_id: str) -> Json:
+    page = f"{ORIGIN}/organizations/{ORG}/issues/{problem.issue_id}/"
+    return {
+        "url": f"{ORIGIN}/api/0/projects/{ORG}/{problem.project.slug}/events/{event_id}/",
         "web_url": f"{page}events/{event_id}/",
         "issue_url": f"{ORIGIN}/api/0/organizations/{ORG}/issues/{problem.issue_id}/",
         "issue_id": str(problem.issue_id),

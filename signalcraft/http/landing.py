@@ -12,8 +12,8 @@ _PAGE: Final = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><t
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 </head><body><main><h1>SignalCraft {__version__}</h1><p>This box takes in alerts and tells the right people.</p><ul>
 <li><a href="/health">Health</a>: what works and what does not</li>
-<li><a href="/api/openapi.json">API description</a> (OpenAPI 3.1); a key comes from <code>signalcraft apikey create</code>
-</li><li><a href="/metrics">Metrics</a> for Prometheus</li></ul></main></body></html>
+<li><a href="/api/openapi.json">API description</a> (OpenAPI 3.1); keys: <code>signalcraft apikey create</code></li>
+<li><a href="/metrics">Metrics</a> for Prometheus</li></ul></main></body></html>
 """
 _HEADERS: Final = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"}
 
