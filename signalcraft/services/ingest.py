@@ -68,12 +68,28 @@ class Ingest:
             self.refusals.note(live.workspace_id, live.id, "refused_limit", now_ms)
             raise TooMany("more webhooks a minute than this workspace's limit", retry_after_s=10)
         try:
-            read = live.source.read(live.config, inbound, now_ms)
+            said = self._said(snapshot, live, inbound, now_ms)
         except Unreadable as problem:
             return await self._quarantine(live, inbound, problem.detail, now_ms)
-        if len(read) > self.settings.limits.events_per_post:
-            raise TooLarge(f"more than {self.settings.limits.events_per_post} events in one webhook")
-        return await self._keep(snapshot, live, inbound, read, now_ms, over)
+        return await self._keep(snapshot, live, inbound, said, now_ms, over)
+
+    def _said(
+        self, snapshot: Snapshot, live: IntegrationLive, inbound: HttpInbound, now_ms: int
+    ) -> list[absorbing.Statement]:
+        """What a webhook says, ready for the transaction. Raises Unreadable, TooLarge."""
+        most = self.settings.limits.events_per_post
+        try:
+            read = live.source.read(live.config, inbound, now_ms)
+            if len(read) > most:
+                raise TooLarge(f"more than {most} events in one webhook")
+            rules = snapshot.workspaces[live.workspace_id].rules
+            return [absorbing.statement(live, event, rules) for event in map(bounded, read)]
+        except Fault:
+            raise
+        except Exception as problem:
+            # A fault of ours must not cost the sender its alert: the bytes wait in quarantine for the fix.
+            log.exception("a webhook could not be read", extra={"integration": live.name})
+            raise Unreadable(f"it could not be read: {type(problem).__name__}") from problem
 
     def _verify(self, live: IntegrationLive, inbound: HttpInbound, now_ms: int) -> None:
         try:
@@ -93,18 +109,16 @@ class Ingest:
         snapshot: Snapshot,
         live: IntegrationLive,
         inbound: HttpInbound,
-        read: Sequence[Event],
+        statements: Sequence[absorbing.Statement],
         now_ms: int,
         over: bool,
     ) -> list[Receipt]:
-        rules = snapshot.workspaces[live.workspace_id].rules
-        statements = [absorbing.statement(live, event, rules) for event in map(bounded, read)]
         packed = inbox.pack(inbound)
         receipts: list[Receipt] = []
         for start in range(0, len(statements), CHUNK):
             chunk = statements[start : start + CHUNK]
 
-            def work(tx: Tx, chunk: list[absorbing.Statement] = chunk) -> list[Receipt]:
+            def work(tx: Tx, chunk: Sequence[absorbing.Statement] = chunk) -> list[Receipt]:
                 return self._work(tx, snapshot, live, packed, chunk, now_ms, over)
 
             try:
@@ -195,13 +209,11 @@ class Ingest:
         if live is None:
             raise Conflict("its integration is no more")
         try:
-            read = live.source.read(live.config, kept.inbound, now_ms)
+            statements = self._said(snapshot, live, kept.inbound, now_ms)
         except Unreadable as problem:
             why = problem.detail
             await self.db.write(lambda tx: inbox.still_unreadable(tx, inbox_id, why))
             raise
-        rules = snapshot.workspaces[workspace_id].rules
-        statements = [absorbing.statement(live, event, rules) for event in map(bounded, read)]
         packed = inbox.pack(kept.inbound)
 
         def work(tx: Tx) -> list[Receipt]:
