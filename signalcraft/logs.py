@@ -34,7 +34,8 @@ _SECRET_LENGTH_MIN = 6  # a shorter word masked everywhere would hide the log, n
 _DEPTH_MAX = 6
 _BETWEEN = "\x1e"  # counts as white space in a pattern, and no pattern but white space itself crosses it
 _TAMED = ("httpx", "httpcore", "_granian", "granian", "huey", "websockets", "aiosmtplib", "asyncio", "litestar")
-_NAMES = r"(?:\w*_)?(?:token|secret|password|passwd|api_?key|master_key)"
+_NAMES = r"(?:\w*_)?(?:token|secret|password|passwd|api[_-]?key|master_key)"
+_HEADERS = r"(?:authorization|cookie)"
 _SHAPES = tuple(
     (hints.split(), re.compile(pattern, re.IGNORECASE), kept + MASK)
     for hints, pattern, kept in (
@@ -45,6 +46,8 @@ _SHAPES = tuple(
         ("/services/", r"(/services/)T\w+/B\w+/\w+", r"\1"),  # Slack's incoming webhooks
         ("bearer", r"\b(bearer[ +])[\w.~+/=-]{8,}", r"\1"),  # the value of an Authorization header
         ("basic token geniekey", r"\b((?:basic|token|geniekey)[ +])(?=[\w.~+/=-]{0,99}\d)[\w.~+/=-]{8,}", r"\1"),
+        # A header's whole value, several words too, behind its scheme and up to the quote or the line's end.
+        ("authorization cookie", rf"""(\b{_HEADERS}\\?["']?[=:] ?+\\?+["']?+(?:\w+ )?+)[^"'\\\r\n]{{6,}}""", r"\1"),
         (": =", rf"""(\b{_NAMES}\\?["']?[=:] ?\\?["']?)[^\s"'\\&,;)}}\]]{{6,}}""", r"\1"),
         ("://", r"(://[^/\s:@\"']*:)[^/\s@\"']+(?=@)", r"\1"),  # the password in an address
         ("aq", r"\bAQ[A-P][\w-]{53}(?![\w-])", ""),  # the token of an acknowledge link (domain/links.py)
@@ -55,7 +58,7 @@ _SHAPES = tuple(
         ),
     )
 )
-_HIDING = re.compile(_NAMES, re.IGNORECASE)
+_HIDING = re.compile(rf"(?:[\w-]*[_-])?(?:{_NAMES}|{_HEADERS})", re.IGNORECASE)
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request_id"}
 

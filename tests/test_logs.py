@@ -157,6 +157,9 @@ SHAPES = [
     ("secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "secret •••"),
     ("Authorization: Bearer abcdefghijkl", "Authorization: Bearer •••"),
     ("authorization: Basic YW5hOnBhc3M1", "authorization: Basic •••"),
+    ("authorization: Custom very-long-value/1, and more", "authorization: Custom •••"),
+    ("{'cookie': 'session=abc; other=def', 'host': 'x'}", "{'cookie': '•••', 'host': 'x'}"),
+    ("{'dd-api-key': '0123456789', 'x-gitlab-token': 'abcdef'}", "{'dd-api-key': '•••', 'x-gitlab-token': '•••'}"),
     ("GenieKey 12345678-90ab", "GenieKey •••"),
     ("POST /webhooks/sentry/aB3_x-9 202", "POST /webhooks/sentry/••• 202"),
     ("POST /webhooks/opsgenie_api/aB3/v2/alerts?x=1", "POST /webhooks/opsgenie_api/•••/v2/alerts?x=1"),
@@ -213,13 +216,17 @@ def test_fields_that_are_named_like_a_secret_are_masked(said: Said) -> None:
     extra = {
         "bot_token": "short",
         "password": Secret("x"),
-        "headers": {"api_key": "k1"},
+        "headers": {"api_key": "k1", "Set-Cookie": "a=b", "authorization": "x y"},
         "tokens": 3,
         "token_hint": "ab12",
     }
     log.info("x", extra=extra)
     line = said()[0]
-    assert (line["bot_token"], line["password"], line["headers"]) == ("•••", "•••", {"api_key": "•••"})
+    assert (line["bot_token"], line["password"], line["headers"]) == (
+        "•••",
+        "•••",
+        {"api_key": "•••", "Set-Cookie": "•••", "authorization": "•••"},
+    )
     assert (line["tokens"], line["token_hint"]) == (3, "ab12")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 import ssl
 
@@ -132,8 +133,20 @@ async def hand_over(mail: Mail, tls: ssl.SSLContext) -> Reply:
 
 
 def _reply(talk: _Talk, code: int, text: str) -> Reply:
-    body = msgspec.json.encode({"text": _sound(text), "refused": {k: _sound(v) for k, v in talk.refused.items()}})
+    refused = {who: _sound(_masked(talk.mail, why)) for who, why in talk.refused.items()}
+    body = msgspec.json.encode({"text": _sound(_masked(talk.mail, text)), "refused": refused})
     return Reply(status=code, headers={"smtp-phase": talk.phase}, body=body)
+
+
+def _masked(mail: Mail, text: str) -> str:
+    """What a server says, without our password where it quotes that: its words are kept and shown to people."""
+    if not mail.password:
+        return text
+    whole = f"\0{mail.username}\0{mail.password}"
+    coded = (base64.b64encode(secret.encode("utf-8", "surrogatepass")).decode() for secret in (whole, mail.password))
+    for spelling in (*coded, mail.password):
+        text = text.replace(spelling, "***")
+    return text
 
 
 def _sound(text: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -16,7 +18,12 @@ from signalcraft.storage.db import Row, Tx
 
 RAW, ZSTD = 0, 1
 _MADE: Final = threading.local()
-_SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key", "x-auth-token"})
+_CREDENTIAL: Final = re.compile(
+    r"(authorization|cookies?|credentials?|token|secret|passw(or)?d|pwd|(api|access|auth|routing|service)[-_]?key)$",
+    re.IGNORECASE,
+)
+"""How the names of headers and query parameters end that hold a sender's credentials."""
+_MASKED: Final = "***"
 _KEPT_AS_FACT: Final = frozenset({"host", "content-length", "connection", "accept-encoding", "user-agent", "accept"})
 _BODY_MAX: Final = 64 * 1024 * 1024
 _FIELDS: Final = "id, workspace_id, integration_id, received_ms, state, why, rest, query, headers, codec, body"
@@ -45,14 +52,14 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 
 def pack(inbound: HttpInbound) -> Packed:
-    """Compresses the body and drops headers that hold credentials or say nothing."""
+    """Compresses the body, drops headers that hold credentials or say nothing, masks credentials in the query."""
     body = inbound.body
     codec = RAW
     if len(body) > 200:
         small = _compressor().compress(body)
         if len(small) < len(body):
             body, codec = small, ZSTD
-    return Packed(inbound.rest, inbound.query, _headers(inbound.headers), codec, body)
+    return Packed(inbound.rest, _query(inbound.query), _headers(inbound.headers), codec, body)
 
 
 def _compressor() -> zstandard.ZstdCompressor:
@@ -64,8 +71,20 @@ def _compressor() -> zstandard.ZstdCompressor:
 
 
 def _headers(headers: Mapping[str, str]) -> str:
-    kept = {k: v for k, v in headers.items() if k not in _SECRET_HEADERS and k not in _KEPT_AS_FACT}
+    kept = {k: v for k, v in headers.items() if k not in _KEPT_AS_FACT and not _is_credential(k)}
     return msgspec.json.encode(kept).decode()
+
+
+def _query(query: str) -> str:
+    if not query:
+        return query
+    parts = (part.partition("=") for part in query.split("&"))
+    return "&".join(f"{name}={_MASKED}" if _is_credential(name) else name + sign + value for name, sign, value in parts)
+
+
+@lru_cache(maxsize=512)  # every webhook asks, of the same few names
+def _is_credential(name: str) -> bool:
+    return _CREDENTIAL.search(name) is not None
 
 
 def keep(
