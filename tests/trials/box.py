@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO
 
 import httpx
 
@@ -24,7 +23,7 @@ class Box:
         self.data_dir = data_dir
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log: IO[bytes] = log.open("ab")
+        self.log = log
         self.env = {
             **{k: v for k, v in os.environ.items() if not k.startswith("SIGNALCRAFT_")},
             "SIGNALCRAFT_SLACK__API_URL": slack_url,
@@ -48,13 +47,14 @@ class Box:
     def start(self) -> float:
         """Starts it; the seconds from exec to the first 200 of /health/ready."""
         began = time.monotonic()
-        self.process = subprocess.Popen(
-            [*SERVE, "--data-dir", str(self.data_dir), "--listen", f"127.0.0.1:{self.port}"],
-            env=self.env, stdout=self.log, stderr=self.log,
-        )  # fmt: skip
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*SERVE, "--data-dir", str(self.data_dir), "--listen", f"127.0.0.1:{self.port}"],
+                env=self.env, stdout=log, stderr=log,
+            )  # fmt: skip
         with httpx.Client(trust_env=False, timeout=1) as client:
             while time.monotonic() - began < 30:
-                assert self.process.poll() is None, f"serve ended with {self.process.returncode}: see {self.log.name}"
+                assert self.process.poll() is None, f"serve ended with {self.process.returncode}: see {self.log}"
                 try:
                     if client.get(self.url + "/health/ready").status_code == 200:
                         return time.monotonic() - began
