@@ -37,12 +37,12 @@ class Passwords:
     async def hash(self, password: str) -> str:
         """A fresh hash in PHC form, its parameters in it."""
         async with self._one:
-            return await asyncio.to_thread(self._hasher.hash, prepared(password))
+            return await asyncio.to_thread(self._hasher.hash, _bytes(password))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Whether it is the password. With None it takes as long and is False: nobody learns who has an account."""
         async with self._one:
-            right = await asyncio.to_thread(self._is, password_hash or _NOBODYS, prepared(password))
+            right = await asyncio.to_thread(self._is, password_hash or _NOBODYS, _bytes(password))
         return right and password_hash is not None
 
     async def any_of(self, hashes: Sequence[str], password: str) -> bool:
@@ -56,8 +56,12 @@ class Passwords:
         """Whether it was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(password_hash)
 
-    def _is(self, password_hash: str, password: str) -> bool:
+    def _is(self, password_hash: str, password: bytes) -> bool:
         try:
             return self._hasher.verify(password_hash, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def _bytes(password: str) -> bytes:
+    return prepared(password).encode("utf-8", "surrogatepass")

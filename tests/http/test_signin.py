@@ -127,7 +127,7 @@ def test_a_hash_is_verified_for_unknown_people_too(world: World, monkeypatch: py
     verified: list[str] = []
     verify = hashing._is
 
-    def counted(password_hash: str, password: str) -> bool:
+    def counted(password_hash: str, password: bytes) -> bool:
         verified.append(password_hash.rpartition("$")[0].rpartition("$")[0])
         return bool(verify(password_hash, password))
 
