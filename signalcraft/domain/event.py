@@ -12,7 +12,7 @@ from signalcraft.domain.severity import Severity
 
 Kind = Literal["alert", "ack", "activity", "comment", "change", "handshake", "lifecycle", "test", "state", "noise"]
 """What sort of statement it is. `alert` and a vendor's `test` open and resolve groups; `ack` acknowledges one;
-`activity`, `comment` and `state` are recorded on the group they speak of, if there is one; the rest are recorded alone."""
+`activity`, `comment` and `state` are recorded on the group they speak of, if there is one; the rest stand alone."""
 
 Status = Literal["firing", "resolved"]
 
