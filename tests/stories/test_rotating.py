@@ -1,4 +1,4 @@
-"""Tokens and secrets are changed without losing an alert: the earlier ones work until the overlap ends, by the clock."""
+"""Tokens and secrets change without losing an alert: the earlier ones work until the overlap ends, by the clock."""
 
 from __future__ import annotations
 
