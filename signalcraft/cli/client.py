@@ -93,6 +93,11 @@ class Client:
         content = msgspec.json.encode(body) if body is not None else b""
         return self.request("POST", path, content, {"content-type": "application/json"}, query).json()
 
+    def patch(self, path: str, body: Any) -> Any:
+        """The same for PATCH. Raises Refusal."""
+        content = msgspec.json.encode(body)
+        return self.request("PATCH", path, content, {"content-type": "application/json"}).json()
+
     def delete(self, path: str) -> Any:
         """The same for DELETE. Raises Refusal."""
         return self.request("DELETE", path).json()

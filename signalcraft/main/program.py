@@ -225,7 +225,8 @@ async def _tell_setup_code(house: House) -> None:
     if code is not None:
         sys.stdout.write(
             f"Nobody owns this SignalCraft yet. Open {house.people.base} and make its owner with the code {code}\n"
-            "The code works once, until the next start. Or here: signalcraft user add YOU@EXAMPLE.COM --role owner\n"
+            "The code works once, until the next start. Or, on this box:"
+            " signalcraft user add YOU@EXAMPLE.COM --role owner --password-stdin\n"
         )
         sys.stdout.flush()
 
