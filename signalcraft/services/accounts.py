@@ -16,6 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from signalcraft import logs
+from signalcraft.domain import roles
 from signalcraft.domain.group import Actor
 from signalcraft.errors import Busy, Invalid, NotFound, NotSignedIn
 from signalcraft.storage import journal, keys
@@ -24,7 +25,7 @@ from signalcraft.storage.keys import KeyRow
 
 log = logging.getLogger(__name__)
 
-SCOPES: Final = ("admin", "alerts:read", "alerts:write", "config:read", "config:write", "metrics:read")
+SCOPES: Final = tuple(roles.SCOPES)
 """What a key may be allowed. `admin` holds all the others."""
 
 NAME_MAX: Final = 100

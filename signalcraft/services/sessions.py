@@ -134,7 +134,7 @@ class Sessions:
         return [
             structs.replace(one, last_seen_ms=seen_ms)
             for one, seen_ms in seen
-            if session_holds(now_ms, seen_ms, one.expires_ms, self.idle_ms)
+            if session_holds(now_ms, seen_ms, min(one.expires_ms, one.created_ms + self.longest_ms), self.idle_ms)
         ]
 
     async def revoke(self, by: SessionLive, session_id: int, verb: str = "session_revoked") -> None:
@@ -193,8 +193,7 @@ class Sessions:
                     self._written = {number: at for number, at in self._written.items() if number in live}
                     return found
 
-    @staticmethod
-    def _read(tx: Tx, now_ms: int) -> dict[bytes, SessionLive]:
+    def _read(self, tx: Tx, now_ms: int) -> dict[bytes, SessionLive]:
         roles = people.all_roles(tx)
         return {
             signed.session.token_hash: SessionLive(
@@ -207,7 +206,8 @@ class Sessions:
                 method=signed.session.method,
                 created_ms=signed.session.created_ms,
                 seen_ms=signed.session.last_seen_ms,
-                expires_ms=signed.session.expires_ms,
+                # A limit that was set lower since holds for sessions that began before, too.
+                expires_ms=min(signed.session.expires_ms, signed.session.created_ms + self.longest_ms),
                 step_up_ms=signed.session.step_up_ms,
                 has_password=signed.has_password,
                 two_factor=signed.two_factor,

@@ -261,6 +261,18 @@ def test_the_hours_and_days_can_be_set_and_a_restart_ends_no_session(tmp_path: P
         it.client.close()
 
 
+def test_fewer_days_hold_for_sessions_that_began_before(tmp_path: Path) -> None:
+    with World(tmp_path / "data", **QUIET, **{"security.session_idle_hours": "100"}) as world:
+        it = browser(world, SAM)
+        world.clock.at_ms += 3 * 86_400_000
+        assert it.signed_in
+        world.stopped().settings["security.session_days"] = "2"
+        world.restarted()
+        it.client.base_url = world.api.base_url
+        assert not it.signed_in
+        it.client.close()
+
+
 def test_nothing_in_the_database_opens_a_session(world: World) -> None:
     """The token itself is nowhere in the file: whoever has read it all cannot sign in with what they found."""
     with browser(world, "hashed@example.com") as it:
