@@ -53,6 +53,12 @@ class Breaker:
         """When the next probe may go."""
         return min(self.probe_at_ms, now_ms + self._cap_ms)
 
+    def went_back(self, by_ms: int) -> None:
+        """The clock stepped back: what is to come keeps its distance."""
+        self.probe_at_ms = max(self.probe_at_ms - by_ms, 0)
+        if self.since_ms is not None:
+            self.since_ms -= by_ms
+
 
 class Budget:
     """At most `per_minute` edits in any minute for one credential, whatever channels it serves. 0: no limit."""
@@ -76,6 +82,11 @@ class Budget:
     def pause(self, now_ms: int, after_ms: int) -> None:
         """The vendor asked for a pause of edits."""
         self._paused_until_ms, self._paused_for_ms = now_ms + after_ms, after_ms
+
+    def went_back(self, by_ms: int) -> None:
+        """The clock stepped back: what was spent was spent as long ago as before."""
+        self._spent = deque(at_ms - by_ms for at_ms in self._spent)
+        self._paused_until_ms -= by_ms
 
     def free_at_ms(self, now_ms: int) -> int:
         """When the next edit may go: a time that is past means now."""
@@ -113,6 +124,14 @@ class Lane:
         """Until when posts wait because the vendor said so; None where they do not."""
         until = min(self._paused_until_ms, now_ms + self._paused_for_ms)
         return until if until > now_ms else None
+
+    def went_back(self, by_ms: int) -> None:
+        """The clock stepped back: gaps and pauses last as long as before. The budget is told by who shares it out."""
+        if self._last_post_ms is not None:
+            self._last_post_ms -= by_ms
+        self._paused_until_ms -= by_ms
+        self.broken_probe_ms = max(self.broken_probe_ms - by_ms, 0)
+        self.breaker.went_back(by_ms)
 
     def post_at_ms(self, now_ms: int) -> int:
         """When the next post may go: a time that is past means now."""

@@ -83,6 +83,14 @@ class Lanes:
                 if pause_ms:
                     lane.budget.pause(now_ms, pause_ms)
 
+    def went_back(self, by_ms: int) -> None:
+        """The clock stepped back: nobody's pace is measured against a time that is yet to come."""
+        with self._lock:
+            for _, lane in self._lanes.values():
+                lane.went_back(by_ms)
+            for budget in self._budgets.values():
+                budget.went_back(by_ms)
+
     def heard(self, live: ChannelLive, rank: int, outcome: Outcome, now_ms: int, roll: float) -> bool:
         """A try came back. Whether a silent channel answers again."""
         lane = self.of(live)

@@ -77,6 +77,7 @@ class Deliver:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rung = False
         self._warm = False
+        self._clock_ms = 0
         self._turned = True
         self._stopping = False
 
@@ -169,6 +170,7 @@ class Deliver:
     async def _begin(self, now_ms: int) -> tuple[int, int | None]:
         """Starts whatever is due. (How much, when the next thing is due that was not.)"""
         async with self._gate:
+            self._follow_clock()
             if not self._warm:
                 await self._remember(now_ms)
             snapshot = self._registry.snapshot
@@ -183,6 +185,12 @@ class Deliver:
             if not ready or self._stopping:
                 return 0, later
             return await self._start(snapshot, ready, now_ms), later
+
+    def _follow_clock(self) -> None:
+        clock_ms, last_ms = self._now(), self._clock_ms
+        self._clock_ms = clock_ms
+        if clock_ms < last_ms:
+            self._lanes.went_back(last_ms - clock_ms)
 
     async def _remember(self, now_ms: int) -> None:
         """The first look: the pace goes on where the earlier process left it, and nobody waits for its backoffs."""
