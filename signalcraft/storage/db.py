@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar
 import apsw
 
 from signalcraft.domain.ids import Mint
-from signalcraft.errors import Busy
+from signalcraft.errors import Busy, DiskFull
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -40,7 +40,11 @@ def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=flags)
     connection.set_busy_timeout(5000)
     if not read_only:
-        for pragma in ("page_size=4096", "auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=FULL"):
+        # Asked of a file that has them already, the first two write: a start that is refused must touch nothing.
+        new = connection.execute("pragma page_count").fetchall() == [(0,)]
+        for pragma in ("page_size=4096", "auto_vacuum=INCREMENTAL") if new else ():
+            connection.execute(f"pragma {pragma}").fetchall()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
             connection.execute(f"pragma {pragma}").fetchall()
     for pragma in ("foreign_keys=ON", "cache_size=-16000", "temp_store=MEMORY", "trusted_schema=OFF"):
         connection.execute(f"pragma {pragma}").fetchall()
@@ -325,7 +329,7 @@ class Db:
 
 def _told(problem: BaseException) -> BaseException:
     if isinstance(problem, apsw.FullError):
-        return Busy("the disk is full", retry_after_s=30)
+        return DiskFull("the disk is full", retry_after_s=30)
     if isinstance(problem, apsw.IOError | apsw.BusyError | apsw.LockedError):
         return Busy(f"the database could not be written: {problem}", retry_after_s=10)
     return problem
