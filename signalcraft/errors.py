@@ -97,6 +97,10 @@ class Busy(Fault):
         self.retry_after_s = retry_after_s
 
 
+class DiskFull(Busy):
+    """Nothing more fits on the disk: it is over by itself as soon as there is room."""
+
+
 class BadSignature(Fault):
     """A webhook whose signature is missing or wrong."""
 

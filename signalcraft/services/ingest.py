@@ -15,7 +15,7 @@ from signalcraft.config import Settings
 from signalcraft.domain import routing
 from signalcraft.domain.event import Event, HttpInbound, bounded
 from signalcraft.domain.group import Policy
-from signalcraft.errors import BadSignature, Busy, Conflict, Fault, NotFound, TooLarge, TooMany, Unreadable
+from signalcraft.errors import BadSignature, Busy, Conflict, DiskFull, Fault, NotFound, TooLarge, TooMany, Unreadable
 from signalcraft.services import absorbing
 from signalcraft.services.refusals import Refusals
 from signalcraft.services.registry import IntegrationLive, Registry, Snapshot
@@ -68,10 +68,15 @@ class Ingest:
             self.refusals.note(live.workspace_id, live.id, "refused_limit", now_ms)
             raise TooMany("more webhooks a minute than this workspace's limit", retry_after_s=10)
         try:
-            said = self._said(snapshot, live, inbound, now_ms)
-        except Unreadable as problem:
-            return await self._quarantine(live, inbound, problem.detail, now_ms)
-        return await self._keep(snapshot, live, inbound, said, now_ms, over)
+            try:
+                said = self._said(snapshot, live, inbound, now_ms)
+            except Unreadable as problem:
+                return await self._quarantine(live, inbound, problem.detail, now_ms)
+            return await self._keep(snapshot, live, inbound, said, now_ms, over)
+        except Busy as problem:
+            why = "disk full" if isinstance(problem, DiskFull) else "overloaded"
+            self.refusals.gap(live.workspace_id, why, now_ms)
+            raise
 
     def _said(
         self, snapshot: Snapshot, live: IntegrationLive, inbound: HttpInbound, now_ms: int
@@ -123,9 +128,6 @@ class Ingest:
 
             try:
                 receipts += await self.db.submit(work)
-            except Busy:
-                self.refusals.gap(live.workspace_id, "overloaded", now_ms)
-                raise
             except Fault:
                 raise
             except Exception as problem:

@@ -62,7 +62,16 @@ class Refusals:
             for (workspace_id, why), (from_ms, until_ms, refused) in ended.items():
                 gaps.add(tx, workspace_id, why, from_ms, until_ms, refused, now_ms)
 
-        await self._db.write(work)
+        try:
+            await self._db.write(work)
+        except Exception:
+            # The disk may be what is wrong: what could not be written down is kept for the next time.
+            for counted, n in noted.items():
+                self._counts[counted] += n
+            for key, (from_ms, until_ms, refused) in ended.items():
+                later = self._gaps.get(key, [from_ms, until_ms, 0])
+                self._gaps[key] = [from_ms, max(until_ms, later[1]), later[2] + refused]
+            raise
 
     def open_gaps(self) -> list[tuple[int, str, int, int, int]]:
         """(workspace, why, from, until, refused) of what goes on now: for health."""
