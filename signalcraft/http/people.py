@@ -9,8 +9,8 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
 from signalcraft.domain import ids
-from signalcraft.domain.roles import Role
-from signalcraft.http.auth import TheCaller, anyone, door_of, needs, step_up
+from signalcraft.domain.roles import Access, Role
+from signalcraft.http.auth import Caller, TheCaller, anyone, door_of, needs, step_up
 from signalcraft.http.control import owner_only
 from signalcraft.http.pages import page_of
 from signalcraft.http.signin import AnyRequest, Code, Me, Password, Text, old_token, signed_in
@@ -34,13 +34,16 @@ _DANGER: Final = [needs("users", "write"), step_up]
 
 
 class MemberOut(Struct, frozen=True):
-    """A person in this workspace. `locked_until`: too many failed sign-ins; `disabled_at`: may not sign in since."""
+    """A person in this workspace. `locked_until`: too many failed sign-ins; `disabled_at`: may not sign in since.
+
+    `second_factor`, `last_seen_at` and `locked_until` are for those who may change people; null for others.
+    """
 
     id: str
     email: str
     name: str
     role: Role
-    second_factor: bool
+    second_factor: bool | None
     joined_at: str
     last_seen_at: str | None
     disabled_at: str | None
@@ -130,18 +133,20 @@ class AcceptIn(Struct, frozen=True, forbid_unknown_fields=True):
     code: Code = ""
 
 
-def _member(one: Listed) -> MemberOut:
+def _member(one: Listed, caller: Caller) -> MemberOut:
     person = one.member.person
+    # Who is easiest to break into is nothing that everybody needs to know.
+    inside = caller.may(Access("users", "write"))
     return MemberOut(
         id=ids.show(person.id),
         email=person.email,
         name=person.name,
         role=one.member.role,
-        second_factor=person.totp is not None,
+        second_factor=person.totp is not None if inside else None,
         joined_at=time_of(one.member.joined_ms),
-        last_seen_at=show_time(one.member.last_seen_ms),
+        last_seen_at=show_time(one.member.last_seen_ms) if inside else None,
         disabled_at=show_time(person.disabled_ms),
-        locked_until=show_time(one.locked_until_ms),
+        locked_until=show_time(one.locked_until_ms) if inside else None,
     )
 
 
@@ -149,13 +154,13 @@ def _member(one: Listed) -> MemberOut:
 async def list_people(house: TheHouse, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None) -> MemberPage:
     """Everybody in the workspace."""
     rows, more = page_of(await house.people.members(caller.workspace_id), limit, cursor)
-    return MemberPage([_member(row) for row in rows], more)
+    return MemberPage([_member(row, caller) for row in rows], more)
 
 
 @get("/api/people/{id:str}", guards=_READ, summary="One person", operation_id="get_person", tags=TAG)
 async def get_person(house: TheHouse, caller: TheCaller, id: FromPath[str]) -> MemberOut:
     """One of them."""
-    return _member(await house.people.member(caller.workspace_id, ids.parse(id)))
+    return _member(await house.people.member(caller.workspace_id, ids.parse(id)), caller)
 
 
 @patch(
@@ -169,7 +174,7 @@ async def change_person(house: TheHouse, caller: TheCaller, id: FromPath[str], d
     """In force from their next request on. 403: only owners reach owners. 409: the last owner stays one."""
     person_id = ids.parse(id)
     await house.people.change(caller.workspace_id, caller.by, person_id, role=data.role, disabled=data.disabled)
-    return _member(await house.people.member(caller.workspace_id, person_id))
+    return _member(await house.people.member(caller.workspace_id, person_id), caller)
 
 
 @delete(
@@ -228,7 +233,7 @@ class AddIn(Struct, frozen=True, forbid_unknown_fields=True):
 async def add_person(house: TheHouse, caller: TheCaller, data: JSONBody[AddIn]) -> MemberOut:
     """On the box itself, for a box without a browser."""
     person_id = await house.people.add(caller.workspace_id, caller.by, data.email, data.name, data.role, data.password)
-    return _member(await house.people.member(caller.workspace_id, person_id))
+    return _member(await house.people.member(caller.workspace_id, person_id), caller)
 
 
 class SetPasswordIn(Struct, frozen=True, forbid_unknown_fields=True):

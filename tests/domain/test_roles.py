@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +88,16 @@ def test_only_owners_reach_owners() -> None:
         *(("owner", b) for b in ROLES),
         *(("admin", b) for b in ROLES if b != "owner"),
     }
+
+
+def test_the_page_about_people_shows_this_very_matrix() -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/people.md").read_text("utf-8")
+    table = re.findall(r"^\| ([a-z ]+) \|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|$", page, re.MULTILINE)
+    rows = {name.replace(" ", "_"): cells for name, *cells in table if name != "resource"}
+    assert set(rows) == set(MATRIX["owner"])
+    for resource, cells in rows.items():
+        for role, cell in zip(ROLES, cells, strict=False):
+            assert cell.strip() == ", ".join(MATRIX[role].get(resource, ())), (resource, role)  # type: ignore[call-overload]
+        allowed = MATRIX["owner"][resource]  # type: ignore[index]
+        scopes = dict.fromkeys(f"`{scope_for(Access(resource, verb))}`" for verb in allowed)  # type: ignore[arg-type]
+        assert cells[4].strip() == ", ".join(scopes)

@@ -375,6 +375,10 @@ def test_people_are_listed_page_by_page_without_what_is_secret(world: World, own
     }  # fmt: skip
     assert one["last_seen_at"]
     assert "argon2" not in owner.ask("GET", "/api/people?limit=100").text
+    with browser(world, "looks@example.com", "viewer") as viewer:
+        seen_by_viewer = viewer.get(f"/api/people/{owner.who['person']['id']}")
+    hidden = {"second_factor": None, "last_seen_at": None, "locked_until": None}
+    assert seen_by_viewer == {**one, **hidden}
 
 
 def test_what_is_over_is_forgotten_after_a_month(world: World, owner: Browser) -> None:
