@@ -1,0 +1,101 @@
+"""A disk that is really full, under a real process: a small file system of its own where that may be made, else a limit
+on the size of its files, which the kernel enforces in the same place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from signalcraft.demo.slack import SlackStandIn, StandInThread
+from signalcraft.main import system_now
+from tests import bodies
+from tests.trials.box import Box
+from tests.trials.crash import CHANNELS, configuration
+from tests.world import BOT_TOKEN, SIGNING_SECRET
+
+PATH = "/webhooks/sentry/tokenofthecrashtrial0000000000000"
+SIZE = 6 << 20
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A directory; on a file system of 6 MB where this machine lets us mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = (
+        os.geteuid() == 0
+        and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]).returncode == 0
+    )
+    yield folder
+    if mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def full(box: Box, disk: Path) -> Iterator[None]:
+    """Nothing more fits while this lasts."""
+    assert box.process is not None
+    if os.path.ismount(disk):
+        ballast = disk / "ballast"
+        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while file.write(b"\0" * 4096):
+                pass
+        yield
+        ballast.unlink()
+    else:
+        largest = max(file.stat().st_size for file in box.data_dir.iterdir())
+        before = resource.prlimit(box.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(box.process.pid, resource.RLIMIT_FSIZE, (largest, before[1]))
+        yield
+        resource.prlimit(box.process.pid, resource.RLIMIT_FSIZE, before)
+
+
+def send(client: httpx.Client) -> httpx.Response:
+    """Posts an alert that does not compress away."""
+    body = bodies.body("event_alert", message=os.urandom(2000).hex(), title="while there is room")
+    return client.post(PATH, content=body, headers=bodies.signed(body, "event_alert"))
+
+
+def test_a_disk_that_fills_up_and_is_cleared_again(tmp_path: Path, disk: Path) -> None:
+    slack = SlackStandIn(
+        system_now, signing_secret=SIGNING_SECRET, tokens=(BOT_TOKEN,), channels=CHANNELS, burst=0, per_minute={}
+    )
+    client = httpx.Client(timeout=10, trust_env=False)
+    with StandInThread(slack), client:
+        box = Box(disk / "data", slack.base_url, tmp_path / "serve.log")
+        (tmp_path / "apply.toml").write_text(configuration(PATH.rsplit("/", 1)[1]))
+        box.run("apply", str(tmp_path / "apply.toml"))
+        box.start()
+        client.base_url = box.url  # type: ignore[assignment]
+        kept = [send(client).json()["events"][0]["event_id"] for _ in range(5)]
+        with full(box, disk):
+            refused = []
+            for _ in range(400):
+                answer = send(client)
+                if answer.status_code == 202:
+                    kept.append(answer.json()["events"][0]["event_id"])
+                    continue
+                refused.append(answer)
+                if len(refused) == 5:
+                    break
+            assert [answer.status_code for answer in refused] == [503] * 5
+            assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+            health = client.get("/health").json()
+            assert health["status"] != "ok"
+            assert box.process is not None
+            assert box.process.poll() is None, "it lives on"
+        assert send(client).status_code == 202, "it is over as soon as there is room"
+        key = box.run("apikey", "create", "--name", "x", "--scopes", "alerts:read").strip()
+        client.headers["Authorization"] = f"Bearer {key}"
+        assert {client.get(f"/api/events/{event}").status_code for event in kept} == {200}
+        (group,) = client.get("/api/alert-groups").json()["items"]
+        assert group["count"] == len(kept) + 1
+        assert box.stop() == 0
