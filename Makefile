@@ -101,6 +101,7 @@ gen: $(READY) ## everything that is generated: the sample of the settings, the r
 	draw docs/reference/cli.md signalcraft.cli --reference
 	draw docs/reference/errors.md signalcraft.http errors
 	draw docs/reference/openapi.json signalcraft.http openapi
+	draw signalcraft/storage/schema.sql signalcraft.storage
 	$(PY) -m tests.house.pages
 
 fmt: $(READY) ## format the code and mend what can be mended

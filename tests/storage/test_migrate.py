@@ -58,3 +58,11 @@ def test_numbers_have_no_hole_and_statements_can_be_split() -> None:
         )
         for quoted in bare.split("'")[1::2]:
             assert ";" not in quoted, f"{name}: a semicolon inside a literal"
+
+
+def test_the_schema_that_is_written_down_is_what_the_migrations_add_up_to(tmp_path: Path) -> None:
+    db = Db(tmp_path / "it.db")
+    migrate.up(db)
+    written = Path(migrate.__file__).with_name("schema.sql").read_text(encoding="utf-8")
+    assert migrate.schema(db) == written, "make gen"
+    db.stop()
