@@ -245,7 +245,7 @@ def use_totp_step(tx: Tx, person_id: int, step: int) -> None:
 
 
 def end_totp(tx: Tx, person_id: int) -> None:
-    """No second factor, no recovery codes. The last step stays: its code must not come back with a later secret."""
+    """No second factor, no recovery codes."""
     tx.run("update person set totp = null, totp_new = null where id = ?", (person_id,))
     tx.run("delete from recovery_code where person_id = ?", (person_id,))
 
