@@ -11,7 +11,7 @@ import httpx
 import pytest
 from litestar.handlers import HTTPRouteHandler
 
-from signalcraft.domain import roles
+from signalcraft.domain import ids, roles
 from signalcraft.domain.roles import Access
 from signalcraft.http.app import routes
 from signalcraft.http.auth import OPEN, access_of, asks_step_up
@@ -47,7 +47,17 @@ class Crowd:
         world.api.delete(f"/api/api-keys/{revoked['id']}").raise_for_status()
         out = stack.enter_context(browser(world, "out@example.com", "admin"))
         world.api.delete(f"/api/people/{out.who['person']['id']}").raise_for_status()
+        old = stack.enter_context(browser(world, "old@example.com", "admin"))
+        number = ids.parse(old.who["session"]["id"])
+        ends = world.clock.at_ms
+        sql = "update session set expires_ms = ? where id = ?"
+        world._call(world.house.db.write(lambda tx: tx.run(sql, (ends, number))))
+        world.house.signin.sessions.forget()
+        expired = key_of(world, "admin", expires_ms=world.clock.at_ms + 1)
+        world.clock.at_ms += 1
         self.nobodies = [
+            {"Cookie": f"signalcraft={old.client.cookies['signalcraft']}", "X-CSRF-Token": old.who["csrf_token"]},
+            {"Authorization": f"Bearer {expired}"},
             {},
             {"Authorization": f"Bearer {revoked['key']}"},
             {"Authorization": "Bearer sc_" + "x" * 43},
@@ -160,7 +170,6 @@ def test_every_resource_and_verb_of_the_table_is_used_by_some_route_or_said_to_b
 
 
 def test_a_person_acts_in_the_workspaces_they_belong_to_and_in_no_other(world: World) -> None:
-    from signalcraft.domain import ids
     from signalcraft.storage import people
 
     with Other(world) as other, browser(world, "both@example.com", "viewer") as both:
