@@ -166,7 +166,7 @@ class Program:
         self._server.stop()  # type: ignore[no-untyped-call]  # granian carries no types there
         await self._control.stop()
         if self._jobs is not None:
-            await asyncio.to_thread(self._jobs.stop)
+            self._jobs.abandon()
         await self.house.postman.close()
         self._lock.release()
 
