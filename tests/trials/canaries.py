@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -117,7 +118,7 @@ class Run:
             OUTBOUND__CA_FILE=str(LOCALHOST_PEM), SECURITY__MASTER_KEY=SECRETS["master key"],
             DELIVERY__EDIT_DELAY_SECONDS="0.2", HTTP__BODY_BYTES_MAX="100000", HTTP__REQUEST_SECONDS="0.5",
         )  # fmt: skip
-        self.box.env["PYTHONPATH"] = str(faulty)
+        self.box.env["PYTHONPATH"] = os.pathsep.join([str(faulty), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.box.start()
         key = json.loads(self.box.run("apikey", "create", "--name", "scan", "--scopes", "admin", "--json"))["key"]
         self.secrets["API key"] = key
