@@ -199,9 +199,9 @@ def test_the_limits_themselves_are_allowed() -> None:
 
 
 def test_a_hostile_pattern_comes_to_an_end() -> None:
-    facts = Facts(message="a" * 100_000 + "!")
+    facts = Facts(message="a" * 3_000 + "!")  # short enough that a pattern sees its end, which fits none of them
     for pattern in ("(a+)+$", "(a|aa)+$", "(.*a){20}$", "^(([a-z])+.)+[A-Z]([a-z])+$"):
-        holds({"all": [{"field": "message", "operator": "regex", "value": pattern}]}, facts)
+        assert not holds({"all": [{"field": "message", "operator": "regex", "value": pattern}]}, facts)
 
 
 def test_a_pattern_sees_the_first_four_kilobytes() -> None:
