@@ -89,12 +89,16 @@ def run(template: Path, folder: Path, requests: Path, slack_url: str, mode: str,
             [*WRK, str(folder / "wrk.lua"), f"http://127.0.0.1:{port}"],
             env={**os.environ, "REQUESTS": str(requests)}, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
-        output = wrk.communicate()[0]
+        assert wrk.stdout is not None
+        output = wrk.stdout.read()
+        usage = os.wait4(wrk.pid, 0)[2]
+        wrk.returncode = 0
         took = time.monotonic() - began
         figures = _read(output)
         figures.cpu_percent = (own_ticks(process.pid) - cpu) / TICK / took * 100
+        wrk_percent = (usage.ru_utime + usage.ru_stime) / took * 100
         busy_percent = (busy_ticks() - busy) / TICK / took * 100
-        figures.other_percent = max(busy_percent - figures.cpu_percent - _wrk_cpu(os.times(), took), 0)
+        figures.other_percent = max(busy_percent - figures.cpu_percent - wrk_percent, 0)
         figures.rss_mb = rss_mb(process.pid)
     finally:
         process.terminate()
@@ -105,17 +109,6 @@ def run(template: Path, folder: Path, requests: Path, slack_url: str, mode: str,
         if match and int(match[2]):
             figures.commits_per_event = int(match[1]) / int(match[2])
     return figures
-
-
-_children_s = 0.0
-
-
-def _wrk_cpu(now: os.times_result, took: float) -> float:
-    # The children that were waited for since the last run: wrk, for the server still lives.
-    global _children_s
-    total = now.children_user + now.children_system
-    spent, _children_s = total - _children_s, total
-    return spent / took * 100
 
 
 def _once(port: int, requests: Path) -> int:
