@@ -210,6 +210,20 @@ def test_what_was_accepted_while_it_ended_is_stored(world: World) -> None:
         assert count == sum(group == group_id for group in stored.values())
 
 
+def test_what_was_on_its_way_at_a_kill_waits_for_no_lease(world: World) -> None:
+    """The lock on the data directory proves the earlier process dead: all that it had in hand is owed again at once."""
+    world.rule("")
+    world.slack.stall(30, times=1)
+    world.receives("sentry", "event_alert", settle=False)
+    until = time.monotonic() + 10
+    while [d["state"] for d in world.owed()] != ["sending"]:
+        assert time.monotonic() < until, "it is taken in hand"
+        time.sleep(0.02)
+    world.killed().restarted().after(seconds=3)
+    assert [t.channel for t in world.told] == ["#oncall"]
+    assert world.owed() == []
+
+
 # -- a full disk ------------------------------------------------------------------------------------------------------
 
 
