@@ -37,24 +37,23 @@ _TAMED = ("httpx", "httpcore", "_granian", "granian", "huey", "websockets", "aio
 _NAMES = r"(?:\w*_)?(?:token|secret|password|passwd|api[_-]?key|master_key)"
 _HEADERS = r"(?:authorization|cookie)"
 _SHAPES = tuple(
-    (hints.split(), re.compile(pattern, re.IGNORECASE), kept + MASK)
-    for hints, pattern, kept in (
-        # Words of which a text must hold one (a quick look); what is masked; what stays before it.
-        ("xox xapp-", r"\b(?:xox[a-z]|xapp)-[\w.-]{6,}", ""),  # Slack's tokens
-        ("whsec_", r"\bwhsec_[\w+/=-]{6,}", ""),  # Standard Webhooks' secrets
-        ("/webhooks/", r"(/webhooks/(?!slack/actions)[\w-]+/)[^/\s?\"'\\]+", r"\1"),  # what authenticates a sender
-        ("/services/", r"(/services/)T\w+/B\w+/\w+", r"\1"),  # Slack's incoming webhooks
-        ("bearer", r"\b(bearer[ +])[\w.~+/=-]{8,}", r"\1"),  # the value of an Authorization header
-        ("basic token geniekey", r"\b((?:basic|token|geniekey)[ +])(?=[\w.~+/=-]{0,99}\d)[\w.~+/=-]{8,}", r"\1"),
+    (hints.split(), re.compile(pattern, re.IGNORECASE))
+    for hints, pattern in (
+        # Words of which a text must hold one (a quick look); what is masked, but for a first group, which stays.
+        ("xox xapp-", r"\b(?:xox[a-z]|xapp)-[\w.-]{6,}"),  # Slack's tokens
+        ("whsec_", r"\bwhsec_[\w+/=-]{6,}"),  # Standard Webhooks' secrets
+        ("/webhooks/", r"(/webhooks/(?!slack/actions)[\w-]+/)[^/\s?\"'\\]+"),  # what authenticates a sender
+        ("/services/", r"(/services/)T\w+/B\w+/\w+"),  # Slack's incoming webhooks
+        ("bearer", r"\b(bearer[ +])[\w.~+/=-]{8,}"),  # the value of an Authorization header
+        ("basic token geniekey", r"\b((?:basic|token|geniekey)[ +])(?=[\w.~+/=-]{0,99}\d)[\w.~+/=-]{8,}"),
         # A header's whole value, several words too, behind its scheme and up to the quote or the line's end.
-        ("authorization cookie", rf"""(\b{_HEADERS}\\?["']?[=:] ?+\\?+["']?+(?:\w+ )?+)[^"'\\\r\n]{{6,}}""", r"\1"),
-        (": =", rf"""(\b{_NAMES}\\?["']?[=:] ?\\?["']?)[^\s"'\\&,;)}}\]]{{6,}}""", r"\1"),
-        ("://", r"(://[^/\s:@\"']*:)[^/\s@\"']+(?=@)", r"\1"),  # the password in an address
-        ("aq", r"\bAQ[A-P][\w-]{53}(?![\w-])", ""),  # the token of an acknowledge link (domain/links.py)
+        ("authorization cookie", rf"""(\b{_HEADERS}\\?["']?[=:] ?+\\?+["']?+(?:\w+ )?+)[^"'\\\r\n]{{6,}}"""),
+        (": =", rf"""(\b{_NAMES}\\?["']?[=:] ?\\?["']?)[^\s"'\\&,;)}}\]]{{6,}}"""),
+        ("://", r"(://[^/\s:@\"']*:)[^/\s@\"']+(?=@)"),  # the password in an address
+        ("aq", r"\bAQ[A-P][\w-]{53}(?![\w-])"),  # the token of an acknowledge link (domain/links.py)
         (
             "private key",
             r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?!-----END)[\w+/=\\:, \r\n-])*(?:-----END[A-Z -]*)?",
-            "",
         ),
     )
 )
@@ -82,15 +81,33 @@ class Redactor:
             self._spellings = tuple(sorted(spellings, key=lambda spelling: (-len(spelling), spelling)))
 
     def __call__(self, text: str) -> str:
-        """The text with every secret masked."""
+        """The text with every secret masked; where two finds overlap, both as one: the rest of neither is left."""
+        spans = [*self._known(text), *_looking_secret(text)]
+        if not spans:
+            return text
+        parts, upto = [], 0
+        for start, end in sorted(spans):
+            if start >= upto:
+                parts += [text[upto:start], MASK]
+            upto = max(upto, end)
+        return "".join((*parts, text[upto:]))
+
+    def _known(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where a secret stands that was told of."""
         for spelling in self._spellings:
-            if spelling in text:
-                text = text.replace(spelling, MASK)
-        low = text.lower()
-        for hints, shape, kept in _SHAPES:
-            if any(hint in low for hint in hints):
-                text = shape.sub(kept, text)
-        return text
+            at = text.find(spelling)
+            while at >= 0:
+                yield at, at + len(spelling)
+                at = text.find(spelling, at + len(spelling))
+
+
+def _looking_secret(text: str) -> Iterator[tuple[int, int]]:
+    """Where something stands that looks like a secret."""
+    low = text.lower()
+    for hints, shape in _SHAPES:
+        if any(hint in low for hint in hints):
+            for found in shape.finditer(text):
+                yield found.end(1) if shape.groups else found.start(), found.end()
 
 
 redact = Redactor()

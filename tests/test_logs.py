@@ -190,6 +190,13 @@ def test_what_looks_like_a_secret_is_masked(said: Said, text: str, masked: str) 
     assert f"RuntimeError: {masked}" in trace["exception"]
 
 
+def test_a_known_secret_inside_a_longer_one_does_not_lay_the_rest_open(said: Said) -> None:
+    """What is known and what looks like a secret are masked as one where they overlap, whichever is the longer."""
+    logs.redact.add("xoxb-overlap", "my xoxb-other-token")
+    log.info("calling with xoxb-overlap-tail-of-it and my xoxb-other-token.")
+    assert said()[0]["message"] == "calling with ••• and •••"
+
+
 def test_a_known_secret_is_masked_in_every_spelling(said: Said) -> None:
     """As it is, in JSON, percent-encoded, in a repr, in a key, in bytes, in a traceback and its causes."""
     secret = 'päss "wörd"/\\42'
