@@ -1,0 +1,1 @@
+-- Further ways to sign in: OpenID Connect and passkeys.
