@@ -21,6 +21,7 @@ help: ## this list
 
 # --------------------------------------------------------------------------------------------------------- the program
 build: $(READY) ## a complete installation in .venv: .venv/bin/signalcraft is the program
+	@$(PY) -m compileall -q signalcraft
 
 demo: $(READY) ## the whole of it in one command, with made-up alerts and a stand-in for Slack; Ctrl-C ends it
 	@exec .venv/bin/signalcraft demo
@@ -43,7 +44,9 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 		$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null
 		$(PY) -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r .build/uv.txt
 	fi
-	if ! $(UV) pip sync --quiet --python $(PY) --require-hashes dev.lock.txt; then
+	# Bytecode is made here, once: compiling at each start would double the time until it serves, and an installation
+	# may lie where the program cannot write, or run where PYTHONDONTWRITEBYTECODE is set.
+	if ! $(UV) pip sync --quiet --compile-bytecode --python $(PY) --require-hashes dev.lock.txt; then
 		echo "uv could not install the lock; pip tries, as it is set up on this machine."
 		$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r dev.lock.txt
 	fi
