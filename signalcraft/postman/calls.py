@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import http.cookiejar
-import socket
 import ssl
 import zlib
 from typing import Any, Final
@@ -15,7 +14,9 @@ import httpx
 from signalcraft import __version__
 from signalcraft.domain.addresses import BLOCKED, Allowed
 from signalcraft.domain.delivery import HttpCall, Reply
-from signalcraft.postman.guard import Guard, Resolve
+from signalcraft.postman.guard import Guard
+from signalcraft.postman.names import Resolve
+from signalcraft.postman.words import socket_words
 
 BODY_MAX: Final = 1 << 20
 CONNECTIONS_MAX: Final = 50
@@ -103,9 +104,6 @@ async def _body(response: httpx.Response) -> bytes:
     return body
 
 
-_UNSENDABLE = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError, TypeError)
-
-
 def _words(fault: BaseException, call: HttpCall) -> str:
     """A fault in words. Never the exception's own text where that could quote an address or a header."""
     if isinstance(fault, httpx.ConnectTimeout):
@@ -128,22 +126,3 @@ def _connect_words(fault: httpx.ConnectError) -> str:
     if said.startswith(BLOCKED) or said.endswith(" has no address"):
         return said
     return socket_words(fault)
-
-
-def socket_words(fault: BaseException) -> str:
-    """Why a connection could not be made, from whatever in the chain of causes says most."""
-    seen: BaseException | None = fault
-    words = "the connection could not be made"
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return f"the certificate is not trusted: {seen.verify_message}"
-        if isinstance(seen, ssl.SSLError):
-            return f"TLS failed: {seen.reason or 'no reason given'}"
-        if isinstance(seen, ConnectionRefusedError):
-            return "the connection was refused: nothing listens there"
-        if isinstance(seen, socket.gaierror):
-            return "the name has no address"
-        if isinstance(seen, OSError) and seen.strerror:
-            words = f"the connection could not be made: {seen.strerror}"
-        seen = seen.__cause__ or seen.__context__
-    return words

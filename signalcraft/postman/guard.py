@@ -7,26 +7,17 @@ spellings of 127.0.0.1 than any check of spellings knows.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import httpcore
 
 from signalcraft.domain.addresses import BLOCKED, Allowed, objection
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""(host name or address in any spelling, port) → IP addresses, best first. Raises OSError where there are none."""
+from signalcraft.postman.names import Resolve
 
 ADDRESSES_TRIED = 4
 LEAST_SHARE_S = 2.0
-
-
-async def resolve(host: str, port: int) -> list[str]:
-    """The system's own answer, hosts file included."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[4][0]) for address in found))
 
 
 class _Stream(httpcore.AsyncNetworkStream):

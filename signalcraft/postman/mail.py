@@ -12,7 +12,7 @@ import msgspec
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPRecipientRefused, SMTPResponseException
 
 from signalcraft.domain.delivery import Mail, Reply
-from signalcraft.postman.calls import socket_words
+from signalcraft.postman.words import socket_words
 
 
 class _Lacks(Exception):

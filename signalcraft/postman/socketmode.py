@@ -10,15 +10,17 @@ import collections
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
 
 from signalcraft.domain.delivery import HttpCall
 from signalcraft.domain.replies import came_back, retry_after_s
-from signalcraft.postman.calls import socket_words
 from signalcraft.postman.carry import Postman
+from signalcraft.postman.words import socket_words
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
 
 log = logging.getLogger(__name__)
 
@@ -207,6 +209,9 @@ class SocketMode:
 
     async def _converse(self, url: str, tls: ssl.SSLContext) -> bool:
         """Until the connection ends; whether Slack greeted us on it. Raises _Trouble."""
+        # Loaded where it is used: a box without Socket Mode starts sooner and smaller.
+        from websockets.asyncio.client import connect
+
         greeted = False
         try:
             async with connect(
