@@ -17,7 +17,7 @@ from granian.server.embed import Server
 from signalcraft.config import Settings
 from signalcraft.errors import BadSetting
 from signalcraft.http.app import create_app
-from signalcraft.http.control import ControlServer
+from signalcraft.http.control_socket import ControlServer
 from signalcraft.jobs import Jobs
 from signalcraft.main.build import close_house, open_house, system_now
 from signalcraft.main.sockets import SlackSockets

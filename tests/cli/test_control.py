@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from signalcraft.cli.client import Client, Refusal, answers, beside
-from signalcraft.http.control import ControlServer
+from signalcraft.http.control_socket import ControlServer
 from signalcraft.http.owner import SOCKET, controlled, is_control
 
 Seen = list[dict[str, Any]]
