@@ -35,7 +35,7 @@ PUBLIC_WRITE: Final = Access("public", "write")
 OPEN: Final = frozenset(
     {
         *("/health", "/health/live", "/live", "/health/ready", "/ready", "/health/startup"),
-        *("/", "/api/openapi.json", "/api/errors"),
+        *("/", "/api/openapi.json", "/api/errors", "/api/docs", "/api/docs/{name:str}"),
         *("/answer/{token:str}", "/webhooks/slack/actions"),  # authenticated by what they carry
     }
 )

@@ -20,7 +20,7 @@ from litestar.routes import HTTPRoute
 
 from signalcraft import __version__
 from signalcraft.domain import roles
-from signalcraft.http import problems
+from signalcraft.http import apidocs, examples, problems
 from signalcraft.http.auth import access_of, asks_step_up
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
@@ -38,10 +38,11 @@ _TAGS: Final = {
     "api keys": "Who may ask.",
     "sign-in": "How people with a browser become somebody: a session in a cookie, a token against forged requests.",
     "people": "Who belongs to the workspace, and who may join it.",
+    "audit": "Who did what, and what was refused.",
     "answers": "How people answer from outside. No API key: each is authenticated by its own signature.",
     "webhooks": "How alerts come in. No API key: the token in the path authenticates.",
     "health": "For load balancers, service managers and Prometheus.",
-    "reference": "This document.",
+    "reference": "This document, and its page for people.",
 }
 _FAULTS: Final = {
     "Malformed": (400, "The body is not JSON, or the request breaks HTTP."),
@@ -53,7 +54,9 @@ _FAULTS: Final = {
     "NotFound": (404, "No such thing in this workspace."),
     "Conflict": (409, "It makes no sense in the present state; `detail` says the state."),
     "Gone": (410, "It was there once: a link that was used, taken back, or has run out."),
+    "TooSlow": (408, "The body did not arrive in time."),
     "TooLarge": (413, "The body is larger than http.body_bytes_max."),
+    "WrongType": (415, "The body is of another type than JSON."),
     "Invalid": (422, "A field or parameter is wrong; `errors` names it."),
     "TooMany": (429, "Too many requests; Retry-After says when to come back."),
     "Internal": (500, "Something went wrong on our side; the log has it under the request id."),
@@ -65,10 +68,31 @@ _MORE: Final = {
     ("get", "/api/live"): ("Busy",),
     ("post", "/api/auth/setup"): ("NotSignedIn", "Forbidden", "Invalid", "TooMany"),
     ("post", "/api/auth/sign-in"): ("NotSignedIn", "Forbidden", "Invalid", "TooMany"),
+    ("get", "/api/auth/oidc/start"): ("Forbidden", "NotFound", "Invalid"),
+    ("get", "/api/auth/oidc/callback"): ("NotSignedIn", "Forbidden", "NotFound", "Gone", "TooMany", "Busy"),
+    ("post", "/api/auth/passkeys"): ("Gone",),
+    ("post", "/api/auth/sign-in/passkey/options"): ("Forbidden",),
+    ("post", "/api/auth/sign-in/passkey"): ("NotSignedIn", "Forbidden", "Gone", "Invalid", "TooMany"),
+    ("post", "/api/auth/step-up/passkey"): ("Gone",),
     ("post", "/api/auth/reset"): ("Forbidden", "NotFound", "Gone", "Invalid"),
     ("post", "/api/invitations/preview"): ("Forbidden", "NotFound", "Gone", "Invalid"),
     ("post", "/api/invitations/accept"): ("NotSignedIn", "Forbidden", "NotFound", "Gone", "Invalid", "TooMany"),
 }
+
+
+_MEDIA: Final = {
+    "show_answer_link": ("text/html",),
+    "use_answer_link": ("text/html",),
+    "get_api_page_file": ("text/javascript", "text/css"),
+    "slack_actions": ("text/plain",),
+    "export_audit": ("text/csv", "application/x-ndjson"),
+}
+"""What an operation answers with, where the answer says it and the route does not."""
+_PAGES: Final = {
+    "404": "The link is not one of ours, or its alert group is no more: a page says so.",
+    "410": "The link has expired: a page says so.",
+}
+"""The answers of a signed link are pages for people, refusals too."""
 
 
 @functools.cache
@@ -99,19 +123,30 @@ def document() -> bytes:
             if method in item:
                 _finish(item[method], handlers[path, method.upper()], path, method)
     paths["/webhooks/{source}/{token}"] = {"post": _webhook()}
+    codes = sorted(code for code, _, _ in problems.codes())
     drawn["paths"] = dict(sorted(paths.items()))
     components = drawn.setdefault("components", {})
     components["schemas"] = _schemas(one for (path, _), one in handlers.items() if path in paths)
-    components["responses"] = {name: _response(text) for name, (_, text) in _FAULTS.items()}
+    components["schemas"]["Problem"]["properties"]["code"]["enum"] = codes
+    components["responses"] = {name: _response(status, text) for name, (status, text) in _FAULTS.items()}
     components["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "An API key: sc_…"},
         "session": {
             "type": "apiKey",
             "in": "cookie",
             "name": "__Host-signalcraft",
-            "description": "A person's session. All but GET also need its token in the header X-CSRF-Token.",
+            "description": "A person's session: what a sign-in gives.",
+        },
+        "csrf": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-CSRF-Token",
+            "description": "The session's token against forged requests: `csrf_token` of GET /api/auth/me.",
         },
     }
+    for item in paths.values():
+        for operation in item.values():
+            examples.add(operation, components["schemas"])
     drawn["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
     return json.dumps(drawn, indent=1, ensure_ascii=False).encode() + b"\n"
 
@@ -135,8 +170,10 @@ def _finish(operation: dict[str, Any], one: _OneMethod, path: str, method: str) 
     operation.pop("deprecated", None)
     operation["summary"] = one.handler.summary
     needed = scopes_of(one.handler)
+    _say_access(operation, one.handler)
     if needed is not None:
-        operation["security"] = [*([{"key": list(needed)}] if needed else []), {"session": []}]
+        session: dict[str, list[str]] = {"session": []} if method == "get" else {"session": [], "csrf": []}
+        operation["security"] = [*([{"key": list(needed)}] if needed else []), session]
         operation["description"] = f"{operation.get('description', '')}\n\n{_who(one.handler)}".strip()
     field = one.handler.parsed_data_field
     if field is not None and "requestBody" in operation:
@@ -144,15 +181,28 @@ def _finish(operation: dict[str, Any], one: _OneMethod, path: str, method: str) 
     for parameter in operation.get("parameters", ()):
         for noise in ("deprecated", "allowEmptyValue", "allowReserved"):
             parameter.pop(noise, None)
+    _say_answers(operation, needed is not None, path, method, field is not None)
+
+
+def _say_answers(operation: dict[str, Any], keyed: bool, path: str, method: str, body: bool) -> None:
     for answer in operation["responses"].values():
         answer.pop("headers", None)
     operation["responses"].pop("400", None)
-    for name in (*_faults(needed is not None, path, method, field is not None), *_MORE.get((method, path), ())):
+    for name in (*_faults(keyed, path, method, body), *_MORE.get((method, path), ())):
         operation["responses"][str(_FAULTS[name][0])] = {"$ref": f"#/components/responses/{name}"}
     if path in _HEALTH:
         operation["responses"]["503"] = {**operation["responses"]["200"], "description": "It is not."}
+    for answer in operation["responses"].values():
+        content = answer.get("content", {})
+        if content and operation["operationId"] in _MEDIA:
+            answer["content"] = {one: {"schema": {"type": "string"}} for one in _MEDIA[operation["operationId"]]}
+        elif content.get("application/json") == {"schema": {"type": "null"}}:
+            del answer["content"]
+    if operation["operationId"] == "get_openapi":
+        operation["responses"]["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
     if path == "/answer/{token}":
-        operation["responses"]["410"] = {"description": "The link has expired: a page says so."}
+        page = {"text/html": {"schema": {"type": "string"}}}
+        operation["responses"] |= {status: {"description": text, "content": page} for status, text in _PAGES.items()}
     operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
@@ -163,6 +213,16 @@ def scopes_of(handler: HTTPRouteHandler) -> tuple[str, ...] | None:
         return None
     scope = roles.scope_for(access)
     return () if scope is None else (scope,)
+
+
+def _say_access(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    """The same as the words of the description, for programs."""
+    access = access_of(handler)
+    operation["x-access"] = "public" if access.resource == "public" else str(access)
+    if access.resource not in ("public", "account"):
+        operation["x-roles"] = [role for role in roles.ROLES if access in roles.of_role(role)]
+    if asks_step_up(handler):
+        operation["x-step-up"] = True
 
 
 def _who(handler: HTTPRouteHandler) -> str:
@@ -183,15 +243,25 @@ def _faults(keyed: bool, path: str, method: str, body: bool) -> list[str]:
     if keyed:
         names.append("Invalid")
     if body:
-        names += ["Malformed", "TooLarge"]
+        names += ["Malformed", "TooSlow", "TooLarge", "WrongType"]
     if method != "get":
         names += ["Conflict", "Busy"]
     return [*names, "Internal"]
 
 
-def _response(text: str) -> dict[str, Any]:
+def _response(status: int, text: str) -> dict[str, Any]:
+    """An answer of every operation that says so, with a problem of each code that it may carry."""
     schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": text, "content": {problems.MEDIA_TYPE: {"schema": schema}}}
+    shown = {
+        code: {"summary": meaning, "value": problems.example(code, of_status, meaning)}
+        for code, of_status, meaning in problems.codes()
+        if of_status == status
+    }
+    answer = {"description": text, "content": {problems.MEDIA_TYPE: {"schema": schema, "examples": shown}}}
+    if status in (429, 503):
+        seconds = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}}
+        return {**answer, "headers": {"Retry-After": seconds}}
+    return answer
 
 
 def _schemas(handlers: Iterable[_OneMethod]) -> dict[str, Any]:
@@ -228,11 +298,12 @@ def _webhook() -> dict[str, Any]:
         "properties": {"status": {"const": "accepted"}, "events": {"type": "array", "items": event}},
         "required": ["status", "events"],
     }
-    faults = ("NotSignedIn", "NotFound", "TooLarge", "Invalid", "TooMany", "Busy")
+    faults = ("NotSignedIn", "NotFound", "TooSlow", "TooLarge", "WrongType", "Invalid", "TooMany", "Internal", "Busy")
     return {
         "tags": ["webhooks"],
         "summary": "A sender's webhook",
         "operationId": "receive_webhook",
+        "x-access": "public",
         "description": (
             "Answered after the events are on disk. A vendor's own path may follow the token. A body that cannot be"
             " read is kept in quarantine and answered 422 with `quarantine_id`; a wrong signature is 401."
@@ -274,4 +345,4 @@ async def get_errors() -> Response[str]:
     return Response(problems.errors_page(), media_type="text/plain", headers={"cache-control": "public, max-age=300"})
 
 
-ROUTES = [get_document, get_errors]
+ROUTES = [get_document, get_errors, *apidocs.ROUTES]

@@ -199,6 +199,22 @@ def codes() -> list[tuple[str, int, str]]:
     return sorted(found.values(), key=lambda one: (one[1], one[0]))
 
 
+def example(code: str, status: int, meaning: str) -> dict[str, Any]:
+    """A problem of a code, as the OpenAPI document shows it."""
+    problem = Problem(
+        type=f"urn:signalcraft:problem:{code}",
+        title=title(code),
+        status=status,
+        detail=meaning,
+        code=code,
+        request_id="5f0c1a-1c",
+        errors=[FieldProblem("minutes", "Expected int, got str")] if code == "invalid" else [],
+        docs=f"{DOCS}#{code}",
+    )
+    shown: dict[str, Any] = msgspec.to_builtins(problem)
+    return shown
+
+
 def _faults(base: type[Fault]) -> Iterator[type[Fault]]:
     for fault in base.__subclasses__():
         if fault.__module__.startswith("signalcraft."):
