@@ -8,21 +8,17 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from litestar import Request, Response
-from litestar.exceptions import (
-    HTTPException,
-    InternalServerException,
-    MethodNotAllowedException,
-    NotFoundException,
-    ValidationException,
-)
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from msgspec import Struct
 
 from signalcraft.errors import BadSignature, Fault, Invalid, NotFound, TooLarge
+
+if TYPE_CHECKING:
+    # Imported where it is used: the layer before the router needs this room, and stands before the framework is there.
+    from litestar import Request, Response
+    from litestar.exceptions import ValidationException
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +112,8 @@ def headers_of(fault: Fault) -> dict[str, str]:
 
 def answer(request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:
     """The one exception map: whatever a route or the router raises becomes a problem, and nothing else."""
+    from litestar import Response
+
     headers: dict[str, str] = {}
     fault = _known(problem, headers)
     request_id = str(request.scope.get("state", {}).get("request_id", ""))
@@ -131,6 +129,15 @@ def answer(request: Request[Any, Any, Any], problem: Exception) -> Response[byte
 
 
 def _known(problem: Exception, headers: dict[str, str]) -> Fault | None:
+    from litestar.exceptions import (
+        HTTPException,
+        InternalServerException,
+        MethodNotAllowedException,
+        NotFoundException,
+        ValidationException,
+    )
+    from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+
     if isinstance(problem, Fault):
         return problem
     if isinstance(problem, ValidationException):
