@@ -63,6 +63,8 @@ class Jobs:
         self._wait(self._house.watch.prune(self._house.now()))
         self._wait(self._house.signin.prune(self._house.now()))
 
+        self._wait(self._house.audit.tidy())
+        self._wait(self._house.security.tidy())
     def _wait(self, work: Coroutine[Any, Any, Any]) -> None:
         if self._house.stopping:
             work.close()

@@ -284,6 +284,14 @@ class Security(Section, frozen=True):
     ] = False
 
 
+class Audit(Section, frozen=True):
+    """The audit log: who did what, and the security events beside it."""
+
+    keep_days: Annotated[
+        int, says("Days for which rows of the audit log and security events are kept.", ge=30, le=36_500)
+    ] = 365
+
+
 class Settings(Section, frozen=True):
     """SignalCraft's settings. Read `signalcraft.config.load` for where they come from."""
 
@@ -297,6 +305,7 @@ class Settings(Section, frozen=True):
     delivery: Delivery = field(default_factory=Delivery)
     workspace: Workspace = field(default_factory=Workspace)
     security: Security = field(default_factory=Security)
+    audit: Audit = field(default_factory=Audit)
 
 
 def check(settings: Settings) -> list[tuple[str, str]]:

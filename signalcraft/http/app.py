@@ -19,6 +19,7 @@ from litestar.routes import HTTPRoute
 from signalcraft.errors import Fault, WrongType
 from signalcraft.http import (
     answers,
+    audit,
     channels,
     configuration,
     control,
@@ -41,11 +42,12 @@ from signalcraft.http import (
     signin,
     stories,
 )
+from signalcraft.http.asked import answered, recorded
 from signalcraft.http.auth import Rates, provide_caller
 from signalcraft.http.browser import Door
 from signalcraft.http.edge import Edge
 from signalcraft.http.hooks import hook_handler
-from signalcraft.http.problems import Malformed, answer, invalid_json, with_head
+from signalcraft.http.problems import Malformed, invalid_json, with_head
 from signalcraft.services.house import House
 
 MODULES: Final = (
@@ -65,6 +67,7 @@ MODULES: Final = (
     secondfactor,
     sessions,
     people,
+    audit,
     answers,
     health,
     metrics,
@@ -113,7 +116,7 @@ class App(Litestar):
 
     async def inside(self, scope: Any, receive: Any, send: Any) -> None:
         """Litestar itself, behind the edge."""
-        await super().__call__(scope, receive, send)
+        await recorded(super().__call__, self.state, scope, receive, send)
 
 
 def routes() -> list[BaseRouteHandler]:
@@ -160,7 +163,7 @@ def build(
             "house": Provide(provide_house, sync_to_thread=False),
             "caller": Provide(provide_caller, sync_to_thread=False),
         },
-        exception_handlers={Exception: answer, HTTPException: answer, Fault: answer},
+        exception_handlers={Exception: answered, HTTPException: answered, Fault: answered},
         request_max_body_size=body_bytes_max,
         state=State(),
         logging_config=None,

@@ -59,7 +59,11 @@ class Door:
 
     def visitor(self, connection: Connection) -> Visitor:
         """Where a request comes from, as far as it can be believed."""
-        return Visitor(self._addresses.of(connection.scope), connection.headers.get("user-agent", ""))
+        return Visitor(self.address(connection.scope), connection.headers.get("user-agent", ""))
+
+    def address(self, scope: Mapping[str, Any]) -> str:
+        """The address that a request counts for; "" on the box's own socket."""
+        return self._addresses.of(scope)
 
     def transport(self, connection: Connection) -> Transport:
         """How a request came here."""

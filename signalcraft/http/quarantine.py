@@ -177,7 +177,7 @@ async def replay(house: TheHouse, caller: TheCaller, id: FromPath[str]) -> Repla
     inbox_id = ids.parse(id)
     await house.db.read(lambda tx: lists.held(tx, caller.workspace_id, inbox_id))
     try:
-        receipts = await house.ingest.replay(caller.workspace_id, inbox_id)
+        receipts = await house.ingest.replay(caller.workspace_id, inbox_id, caller.actor)
     except Unreadable as fault:
         raise Unreadable(f"it still cannot be read: {fault.detail}") from None
     return Replayed(

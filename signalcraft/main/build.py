@@ -13,6 +13,7 @@ from signalcraft.config import Settings
 from signalcraft.errors import Fault
 from signalcraft.postman import Postman
 from signalcraft.services.accounts import Accounts
+from signalcraft.services.audit import Audit
 from signalcraft.services.configure import Configure
 from signalcraft.services.deliver import Deliver
 from signalcraft.services.gate import Gate
@@ -25,6 +26,7 @@ from signalcraft.services.people import People
 from signalcraft.services.registry import Registry
 from signalcraft.services.respond import Respond
 from signalcraft.services.secondfactor import SecondFactor
+from signalcraft.services.security import Security
 from signalcraft.services.sessions import Sessions
 from signalcraft.services.signin import SignIn
 from signalcraft.services.watch import Watch
@@ -71,6 +73,7 @@ def _open(settings: Settings, data_dir: Path, now: Callable[[], int]) -> House:
         for name in migrate.up(db):
             log.info("migration applied", extra={"migration": name})
         keys = keys or _keys(settings, data_dir, db)
+        db.audit_key = keys.derive("audit log")
         with db.direct() as tx:
             workspaces.ensure_default(tx, now())
             released = outbox.release_leases(tx)
@@ -123,6 +126,8 @@ def _wire(
         people=people,
         invitations=Invitations(db, people, now),
         health=Health(settings, db, registry, deliver, ingest, now),
+        audit=Audit(settings, db, now),
+        security=Security(settings, db, now),
         started_ms=now(),
     )
     db.on_commit = deliver.wake

@@ -107,6 +107,7 @@ class Program:
             except Exception:
                 log.exception("a periodic call failed")
             try:
+        await self.house.security.flush()
                 await asyncio.wait_for(self._stop.wait(), seconds)
             except TimeoutError:
                 continue

@@ -150,6 +150,9 @@ def apply(edit: Edit, doc: Doc, *, prune: bool = False) -> Applied:
             _workspace(edit, doc["workspace"], applied)
     if prune:
         _prune_rest(edit, names["integrations"], names["channels"], applied)
+    changed = [f"{step.action} {step.what} {step.name}" for step in applied.steps if step.action != "keep"]
+    if changed:
+        edit.note("config.applied", edit.workspace_id, "", changed=changed)
     return applied
 
 

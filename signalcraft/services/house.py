@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from signalcraft.config import Settings
     from signalcraft.postman import Postman
     from signalcraft.services.accounts import Accounts
+    from signalcraft.services.audit import Audit
     from signalcraft.services.configure import Configure
     from signalcraft.services.deliver import Deliver
     from signalcraft.services.health import Health
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from signalcraft.services.people import People
     from signalcraft.services.registry import Registry
     from signalcraft.services.respond import Respond
+    from signalcraft.services.security import Security
     from signalcraft.services.signin import SignIn
     from signalcraft.services.watch import Watch
     from signalcraft.storage.db import Db
@@ -46,6 +48,8 @@ class House:
     people: People
     invitations: Invitations
     health: Health
+    audit: Audit
+    security: Security
     started_ms: int = 0
     ready: bool = False
     stopping: bool = False

@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from signalcraft.config import Settings
-from signalcraft.domain import routing
+from signalcraft.domain import ids, routing
 from signalcraft.domain.event import Event, HttpInbound, bounded
-from signalcraft.domain.group import Policy
+from signalcraft.domain.group import Actor, Policy
 from signalcraft.errors import BadSignature, Busy, Conflict, DiskFull, Fault, NotFound, TooLarge, TooMany, Unreadable
 from signalcraft.services import absorbing
 from signalcraft.services.refusals import Refusals
 from signalcraft.services.registry import IntegrationLive, Registry, Snapshot
-from signalcraft.storage import counts, events, groups, inbox
+from signalcraft.storage import counts, events, groups, inbox, journal
 from signalcraft.storage.db import Db, Tx
 
 log = logging.getLogger(__name__)
@@ -197,7 +197,7 @@ class Ingest:
         inbox_id = await self.db.submit(work)
         raise Quarantined(why, inbox_id)
 
-    async def replay(self, workspace_id: int, inbox_id: int) -> list[Receipt]:
+    async def replay(self, workspace_id: int, inbox_id: int, actor: Actor) -> list[Receipt]:
         """Reads a quarantined webhook again, without its signature (it was checked when it came).
 
         Raises NotFound, Conflict when it is not in quarantine, Unreadable when it still cannot be read.
@@ -220,6 +220,8 @@ class Ingest:
 
         def work(tx: Tx) -> list[Receipt]:
             inbox.leave_quarantine(tx, workspace_id, inbox_id, "replayed")
+            said = {"quarantine_id": ids.show(inbox_id)}
+            journal.add(tx, now_ms, workspace_id, None, "quarantine_replayed", actor, said)
             return self._work(tx, snapshot, live, packed, statements, now_ms, False)
 
         return await self.db.write(work)

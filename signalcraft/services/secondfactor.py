@@ -98,6 +98,7 @@ class SecondFactor:
                 raise Conflict("there is a second factor already: take it away first")
             sealed = self.vault.seal(tx, VAULT_WORKSPACE, _place(person_id), secret, now_ms)
             people.offer_totp(tx, person_id, sealed)
+            note(tx, now_ms, person_id, "second_factor_offered", _actor(person), {})
             return person
 
         person = await self.db.write(work)

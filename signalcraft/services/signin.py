@@ -109,7 +109,13 @@ class SignIn:
             raise Invalid("the password, or a code of the authenticator app, is needed", path="password")
         await self.gate.tried(visitor.address, session.email, check)
         now_ms = self.now()
-        await self.db.write(lambda tx: self.sessions.step_up_in(tx, session.id, now_ms))
+
+        def work(tx: Tx) -> None:
+            self.sessions.step_up_in(tx, session.id, now_ms)
+            by = "password" if password else "code"
+            note(tx, now_ms, session.person_id, "stepped_up", session.actor, {"by": by, "address": visitor.address})
+
+        await self.db.write(work)
         return now_ms + STEP_UP_MS
 
     async def confirm(self, session: SessionLive, code: str, visitor: Visitor) -> list[str]:

@@ -25,6 +25,8 @@ import apsw
 
 from signalcraft.domain.ids import Mint
 from signalcraft.errors import Busy, DiskFull
+from signalcraft.storage.origin import Origin, present
+from signalcraft.storage.slow import SLOW_S, Slow
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -44,7 +46,8 @@ def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
         new = connection.execute("pragma page_count").fetchall() == [(0,)]
         for pragma in ("page_size=4096", "auto_vacuum=INCREMENTAL") if new else ():
             connection.execute(f"pragma {pragma}").fetchall()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+        # fast: what is deleted is overwritten where its page is written anyway. It costs nothing that can be measured.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=fast"):
             connection.execute(f"pragma {pragma}").fetchall()
     for pragma in ("foreign_keys=ON", "cache_size=-16000", "temp_store=MEMORY", "trusted_schema=OFF"):
         connection.execute(f"pragma {pragma}").fetchall()
@@ -54,13 +57,16 @@ def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
 class Tx:
     """What a work may do with the database. Cursors are always exhausted: apsw runs a statement only as far as read."""
 
-    __slots__ = ("_connection", "_cursor", "_mint", "after_commit")
+    __slots__ = ("_connection", "_cursor", "_mint", "after_commit", "audit_key", "endings", "origin")
 
-    def __init__(self, connection: apsw.Connection, mint: Mint) -> None:
+    def __init__(self, connection: apsw.Connection, mint: Mint, audit_key: bytes = b"") -> None:
         self._connection = connection
         self._cursor = connection.cursor()
         self._mint = mint
         self.after_commit: list[Callable[[], None]] = []
+        self.endings: list[Callable[[], None]] = []
+        self.origin: Origin | None = None
+        self.audit_key = audit_key
 
     def new_id(self, now_ms: int) -> int:
         """An id larger than every id before it, also when the clock stepped back."""
@@ -93,20 +99,47 @@ class Tx:
         """Calls back on the writer thread once this work's commit is on disk; not at all if it is rolled back."""
         self.after_commit.append(call)
 
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Calls back inside the transaction, once the present work has ended well."""
+        self.endings.append(call)
+
+    def end(self) -> None:
+        """Runs what waits for the end of a work."""
+        while self.endings:
+            endings, self.endings = self.endings, []
+            for call in endings:
+                call()
+
 
 class Reader(Tx):
-    """A read-only view. Inside `Db.reading()` all its reads see one snapshot."""
+    """A read-only view. Inside `Db.reading()` all its reads see one snapshot. A slow query says so, once."""
 
-    __slots__ = ()
+    __slots__ = ("slow",)
+    slow: Slow
+
+    def all(self, sql: str, args: Args = ()) -> list[Row]:
+        """Every row."""
+        began_s = time.perf_counter()
+        rows = self._cursor.execute(sql, args).fetchall()
+        took_s = time.perf_counter() - began_s
+        if took_s >= SLOW_S:
+            self.slow.saw("query", sql, took_s)
+        return rows
+
+    def one(self, sql: str, args: Args = ()) -> Row | None:
+        """The first row, or None."""
+        rows = self.all(sql, args)
+        return rows[0] if rows else None
 
 
 class _Item(Generic[T]):
-    __slots__ = ("future", "loop", "work")
+    __slots__ = ("future", "loop", "origin", "work")
 
     def __init__(self, work: Callable[[Tx], T], future: Any, loop: asyncio.AbstractEventLoop | None) -> None:
         self.work = work
         self.future = future
         self.loop = loop
+        self.origin = present.get()
 
 
 class Db:
@@ -133,6 +166,8 @@ class Db:
         self._reader_lock = threading.Semaphore(readers)
         self._pool = concurrent.futures.ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self.busy_since_s: float | None = None
+        self.audit_key = b""
+        self.slow = Slow()
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -155,10 +190,12 @@ class Db:
         """One transaction on the calling thread, while no writer thread runs (migrations, commands alone)."""
         if self._thread is not None:
             raise RuntimeError("the writer thread runs")
-        tx = Tx(self._connection, self._mint)
+        tx = Tx(self._connection, self._mint, self.audit_key)
         tx.run("begin immediate")
+        tx.origin = present.get()
         try:
             yield tx
+            tx.end()
         except BaseException:
             tx.run("rollback")
             raise
@@ -218,12 +255,20 @@ class Db:
                 return
 
     def _commit(self, batch: list[_Item[Any]]) -> None:
-        tx = Tx(self._connection, self._mint)
+        tx = Tx(self._connection, self._mint, self.audit_key)
         results: list[tuple[_Item[Any], Any, BaseException | None]] = []
         try:
             tx.run("begin immediate")
+            at_s = time.perf_counter()
             for item in batch:
-                results.append((item, item.work(tx), None))
+                tx.origin = item.origin
+                answer = item.work(tx)
+                if tx.endings:
+                    tx.end()
+                results.append((item, answer, None))
+                began_s, at_s = at_s, time.perf_counter()
+                if at_s - began_s >= SLOW_S:
+                    self.slow.saw("write", _name(item.work), at_s - began_s)
             tx.run("commit")
         except BaseException as problem:
             self._roll_back()
@@ -277,7 +322,8 @@ class Db:
             try:
                 reader = self._readers.pop()
             except IndexError:
-                reader = Reader(connect(self.path, read_only=True), self._mint)
+                reader = Reader(connect(self.path, read_only=True), self._mint, self.audit_key)
+                reader.slow = self.slow
             reader.run("begin")
             try:
                 yield reader
@@ -325,6 +371,11 @@ class Db:
             reader._connection.close()
         self._readers.clear()
         self._connection.close()
+
+
+def _name(work: Callable[..., Any]) -> str:
+    work = getattr(work, "func", work)  # of a partial
+    return f"{work.__module__}.{getattr(work, '__qualname__', type(work).__name__)}"
 
 
 def _told(problem: BaseException) -> BaseException:

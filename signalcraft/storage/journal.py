@@ -1,4 +1,4 @@
-"""Append-only: who did what, when. Timelines, audit and the live feed are views of it."""
+"""Append-only: who did what, when. Timelines and the live feed are views of it; it feeds the audit chain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from signalcraft.domain import ids
 from signalcraft.domain.group import Actor
+from signalcraft.storage import audit
 from signalcraft.storage.db import Row, Tx
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -36,7 +38,7 @@ def add(
     actor: Actor,
     data: Mapping[str, Any] | None = None,
 ) -> int:
-    """Appends a line; its id."""
+    """Appends a line; its id. What people and the system did beside alerts goes into the audit chain too."""
     entry_id = tx.new_id(now_ms)
     tx.run(
         "insert into journal values (?, ?, ?, ?, ?, ?, ?)",
@@ -50,6 +52,8 @@ def add(
             _ENCODER.encode(data).decode() if data else "{}",
         ),
     )
+    if audit.is_audited(group_id, verb, actor):
+        audit.take(tx, audit.Line(entry_id, workspace_id, now_ms, group_id, verb, actor, data or {}))
     return entry_id
 
 
@@ -79,3 +83,21 @@ def since(tx: Tx, workspace_id: int, after: int, limit: int = 500) -> list[Entry
 def last_id(tx: Tx) -> int:
     """The id of the newest line, 0 for an empty journal."""
     return int(tx.value("select coalesce(max(id), 0) from journal"))
+
+
+def any_audited(tx: Tx, workspace_id: int) -> bool:
+    """Whether there is a line that went into the audit chain."""
+    sql = "select group_id, verb, actor from journal where workspace_id = ? and group_id is null order by id limit 99"
+    for group_id, verb, actor in tx.all(sql, (workspace_id,)):
+        if audit.is_audited(group_id, verb, msgspec.json.decode(actor, type=Actor)):
+            return True
+    return False
+
+
+def forget_audited(tx: Tx, before_ms: int, limit: int) -> int:
+    """Deletes lines about no alert group that are older: the audit chain, which had them too, has forgotten them."""
+    return tx.run(
+        "delete from journal where id in"
+        " (select id from journal where id < ? and group_id is null order by id limit ?)",
+        (ids.floor(before_ms), limit),
+    )

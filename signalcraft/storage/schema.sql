@@ -396,3 +396,61 @@ CREATE TABLE setup_code (
     code_hash blob primary key,                   
     created_ms integer not null
 ) strict, without rowid;
+
+CREATE TABLE audit (
+    workspace_id integer not null,
+    seq integer not null,                         
+    at_ms integer not null,
+    verb text not null,
+    who text,                                     
+    who_salt blob not null,                       
+    who_digest blob not null,                     
+    what text,                                    
+    what_salt blob not null,
+    what_digest blob not null,
+    chain blob not null,                          
+    mac blob not null,                            
+    actor_id text generated always as (json_extract(who, '$.id')) virtual,
+    thing_id text generated always as (json_extract(what, '$.id')) virtual,
+    primary key (workspace_id, seq)
+) strict, without rowid;
+
+CREATE INDEX audit_actor on audit (workspace_id, actor_id, seq) where actor_id is not null;
+
+CREATE INDEX audit_thing on audit (workspace_id, thing_id, seq) where thing_id is not null;
+
+CREATE INDEX audit_verb on audit (workspace_id, verb, seq);
+
+CREATE TABLE audit_head (
+    workspace_id integer not null primary key,
+    first_seq integer not null,                   
+    first_chain blob not null,                    
+    seq integer not null,                         
+    chain blob not null,
+    mac blob not null                             
+) strict;
+
+CREATE TRIGGER audit_kept before delete on audit
+when old.seq >= coalesce((select first_seq from audit_head where workspace_id = old.workspace_id), 0)
+begin select raise(abort, 'the audit log is only added to'); end;
+
+CREATE TRIGGER audit_unchanged before update on audit
+when new.workspace_id is not old.workspace_id or new.seq is not old.seq or new.at_ms is not old.at_ms
+    or new.verb is not old.verb or new.who_digest is not old.who_digest or new.what_digest is not old.what_digest
+    or new.chain is not old.chain or new.mac is not old.mac
+    or (new.who is not old.who and new.who is not null) or (new.what is not old.what and new.what is not null)
+begin select raise(abort, 'the audit log is only added to'); end;
+
+CREATE TABLE security_count (
+    hour integer not null,                        
+    workspace_id integer not null,
+    kind text not null,
+    address text not null,
+    actor text not null,                          
+    n integer not null,
+    first_ms integer not null,
+    last_ms integer not null,
+    route text not null,                          
+    request_id text not null,
+    primary key (hour, workspace_id, kind, address, actor)
+) strict, without rowid;

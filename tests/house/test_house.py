@@ -39,7 +39,8 @@ def test_no_file_grows_past_its_budget() -> None:
 
 
 def _is_code(name: str) -> bool:
-    return name.endswith((".py", ".ts", ".svelte", ".js", ".css", ".sql")) and not name.endswith(".d.ts")
+    drawn = name.endswith((".d.ts", "storage/schema.sql"))  # by a program, for nobody to work on
+    return name.endswith((".py", ".ts", ".svelte", ".js", ".css", ".sql")) and not drawn
 
 
 def test_no_function_grows_past_its_budget() -> None:

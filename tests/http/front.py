@@ -11,7 +11,9 @@ import httpx
 
 from signalcraft.http.app import create_app
 from signalcraft.services.accounts import Accounts
+from signalcraft.services.audit import Audit
 from signalcraft.services.house import House
+from signalcraft.services.security import Security
 from tests.services.desk import SAM, Desk
 
 
@@ -20,14 +22,19 @@ class Front(Desk):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        accounts = Accounts(self.db, lambda: self.now_ms)
+
+        def now() -> int:
+            return self.now_ms
+
+        accounts = Accounts(self.db, now)
         # What these routes never touch is not there.
         absent = cast(Any, SimpleNamespace())
         house = House(
             settings=self.settings, data_dir=folder, now=lambda: self.now_ms, db=self.db, vault=self.vault,
             registry=self.registry, postman=absent, ingest=absent, respond=absent, deliver=absent, watch=absent,
             configure=self.configure, accounts=accounts, health=absent, signin=absent, people=absent,
-            invitations=absent, ready=True,
+            invitations=absent, ready=True, audit=Audit(self.settings, self.db, now),
+            security=Security(self.settings, self.db, now),
         )  # fmt: skip
         self.app = create_app(house)
         self.keys = {

@@ -53,9 +53,10 @@ def test_numbers_have_no_hole_and_statements_can_be_split() -> None:
     assert [n for n, _, _ in steps] == list(range(1, len(steps) + 1))
     for _, name, sql in steps:
         bare = "\n".join(line.split("--")[0] for line in sql.splitlines())
-        assert "create trigger" not in bare.lower(), (
-            f"{name}: a trigger holds semicolons; the splitter does not know them"
-        )
+        for line in bare.splitlines():
+            inner = line.strip().removesuffix(";")
+            trigger = inner.startswith("begin ") and inner.endswith("; end")
+            assert ";" not in inner or trigger, f"{name}: two statements on one line: {line}"
         for quoted in bare.split("'")[1::2]:
             assert ";" not in quoted, f"{name}: a semicolon inside a literal"
 

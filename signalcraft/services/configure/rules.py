@@ -111,7 +111,8 @@ def set_enabled(edit: Edit, rule_id: int, enabled: bool) -> Rule:
     if rule.enabled != enabled:
         rule.enabled = enabled
         store.store(edit.tx, rule, edit.now_ms)
-        edit.note("rule.enabled" if enabled else "rule.disabled", rule.id, rule.name)
+        said = {"before": {"enabled": not enabled}, "after": {"enabled": enabled}}
+        edit.note("rule.enabled" if enabled else "rule.disabled", rule.id, rule.name, **said)
     return rule
 
 
@@ -140,7 +141,8 @@ def reorder(edit: Edit, wanted: list[str]) -> None:
         return
     for i, row in enumerate(order):
         store.set_priority(edit.tx, row.id, (i + 1) * STEP, edit.now_ms)
-    edit.note("rules.reordered", order[0].id, order[0].name, order=[row.name for row in order])
+    names, earlier = [row.name for row in order], [row.name for row in present]
+    edit.note("rules.reordered", order[0].id, order[0].name, order=names, before=earlier, after=names)
 
 
 def seen(reader: Tx, workspace_id: int, rule: Rule) -> Seen:

@@ -1,0 +1,104 @@
+"""Around every request but webhooks: who asks from where goes with it, what it did is written down, what was refused is
+counted, and what was slow is said.
+
+A request that may change something runs with an `Origin`: the rows of the audit log that its work writes take address,
+user agent and request id from there. Where it is answered well and no row was written, that it was asked becomes one:
+every mutating route writes, whoever wrote the route.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from litestar import Request, Response
+
+from signalcraft.errors import Fault
+from signalcraft.http.auth import BadKey, Caller
+from signalcraft.http.browser import SAFE, Door
+from signalcraft.http.problems import answer
+from signalcraft.services import security
+from signalcraft.services.house import House
+from signalcraft.storage.origin import Origin, present
+
+SLOW_S: Final = 1.0
+"""From how long on a request is slow."""
+READS: Final = frozenset({"/api/routing-rules/test", "/api/invitations/preview"})
+"""Routes that take a body and change nothing: no row for them."""
+_STREAMS: Final = frozenset({"/api/live"})
+_SIGN_IN: Final = ("/api/auth/", "/api/invitations/accept")
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+Message = MutableMapping[str, Any]
+
+
+async def recorded(app: App, state: Any, scope: Any, receive: Any, send: Any) -> None:
+    """Serves one request. `state`: the app's."""
+    began_s = time.perf_counter()
+    try:
+        if scope["method"] in SAFE:
+            await app(scope, receive, send)
+        else:
+            await _written_down(app, state, scope, receive, send)
+    finally:
+        took_s = time.perf_counter() - began_s
+        said = scope["state"]
+        said["duration_ms"] = round(took_s * 1000, 1)
+        template = scope.get("path_template", "unmatched")
+        if took_s >= SLOW_S and template not in _STREAMS:
+            state.house.db.slow.saw("request", f"{scope['method']} {template}", took_s, **who(said))
+
+
+def who(said: MutableMapping[str, Any]) -> dict[str, str | int]:
+    """Who asked, for a line of the log: `user` and `workspace`, as far as they are known."""
+    caller: Caller | None = said.get("caller")
+    if caller is None:
+        return {}
+    return {"user": f"{caller.actor.kind}:{caller.actor.id}", "workspace": caller.workspace_id}
+
+
+async def _written_down(app: App, state: Any, scope: Any, receive: Any, send: Any) -> None:
+    house: House = state.house
+    door: Door = state.door
+    agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"").decode("latin-1")
+    origin = Origin(door.address(scope), agent, scope["state"]["request_id"])
+
+    async def answering(message: Message) -> None:
+        if message["type"] == "http.response.start" and 200 <= message["status"] < 300 and not origin.rows:
+            caller: Caller | None = scope["state"].get("caller")
+            template = scope.get("path_template", "")
+            if caller is not None and template not in READS:
+                await house.audit.asked(caller.workspace_id, caller.actor, f"{scope['method']} {template}")
+        await send(message)
+
+    token = present.set(origin)
+    try:
+        await app(scope, receive, answering)
+    finally:
+        present.reset(token)
+
+
+def answered(request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:
+    """The one exception map, which counts what the security log wants to know."""
+    response = answer(request, problem)
+    if isinstance(problem, Fault):
+        scope: Any = request.scope
+        kind = security.OF_CODES.get(problem.code)
+        path = scope["state"].get("path", "")
+        if kind == "limit" and path.startswith(_SIGN_IN):
+            kind = "locked_out"
+        if isinstance(problem, BadKey):
+            kind = "bad_credential"
+        if kind is not None:
+            state = request.app.state
+            caller: Caller | None = scope["state"].get("caller")
+            state.house.security.saw(
+                kind,
+                state.door.address(scope),
+                workspace_id=caller.workspace_id if caller is not None else 0,
+                actor=f"{caller.actor.kind}:{caller.actor.id}" if caller is not None else "",
+                route=f"{scope['method']} {scope.get('path_template', 'unmatched')}",
+                request_id=scope["state"].get("request_id", ""),
+            )
+    return response

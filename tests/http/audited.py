@@ -1,0 +1,314 @@
+"""How each route that changes something is asked, with one of everything that it may be about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+from litestar.handlers import HTTPRouteHandler
+
+from signalcraft.domain import ids
+from signalcraft.http.app import routes
+from signalcraft.http.asked import READS
+from signalcraft.http.browser import SAFE
+from tests import bodies
+from tests.http.asking import asking, key_of
+from tests.http.browsing import OTHER_PASSWORD, PASSWORD, Browser, browser, person, token_of
+from tests.world import World
+
+MUTATING = {
+    f"{method} {path}"
+    for route in routes()
+    if isinstance(route, HTTPRouteHandler)
+    for path in route.paths
+    for method in route.http_methods - SAFE
+    if path not in READS
+}
+AGENT = "the-tests/1"
+
+
+class Stage:
+    """A world with one of everything that a route may be about. Asks as an owner with an API key, or as people."""
+
+    def __init__(self, world: World, stack: ExitStack) -> None:
+        self.world = world
+        self.stack = stack
+        self.n = 0
+        headers = {"User-Agent": AGENT, "Authorization": f"Bearer {key_of(world, 'admin')}"}
+        self.api = stack.enter_context(
+            httpx.Client(base_url=world.api.base_url, headers=headers, timeout=20, trust_env=False)
+        )
+
+    def name(self) -> str:
+        self.n += 1
+        return f"thing-{self.n}"
+
+    def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        return self.api.request(method, path, json=body)
+
+    def made(self, path: str, body: dict[str, Any]) -> str:
+        """Makes a thing; its id."""
+        answer = self.ask("POST", path, {"name": self.name(), **body})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def channel(self) -> str:
+        return self.made("/api/channels", {"kind": "webhook", "config": {"url": "https://example.com/hook"}})
+
+    def integration(self) -> str:
+        return self.made("/api/integrations", {"kind": "sentry", "config": {"secret": bodies.SECRET}})
+
+    def rule(self) -> str:
+        name = self.ask("GET", f"/api/channels/{self.channel()}").json()["name"]
+        return self.made("/api/routing-rules", {"channels": [name]})
+
+    def group(self, status: str = "open") -> str:
+        self.world.receives("sentry", "event_alert", project=self.name(), title=self.name())
+        group = self.world.groups(limit=1)[0]["id"]
+        if status == "resolved":
+            self.ask("POST", f"/api/alert-groups/{group}/resolve", {})
+        if status == "snoozed":
+            self.ask("POST", f"/api/alert-groups/{group}/snooze", {"minutes": 5})
+        return str(group)
+
+    def held(self) -> str:
+        self.world.sends("generic", b'{"nothing": "to read"}', {"content-type": "application/json"})
+        found = self.world.get("/api/quarantine", state="quarantined")["items"]
+        return str(found[0]["id"])
+
+    def delivery(self, state: str) -> str:
+        channel = self.channel()
+        self.ask("POST", f"/api/channels/{channel}/test")
+        delivery = self.world.get("/api/deliveries", limit=1)["items"][0]["id"]
+        number = ids.parse(delivery)
+        self.write(lambda tx: tx.run("update delivery set state = ? where id = ?", (state, number)))
+        return str(delivery)
+
+    def write(self, work: Callable[[Any], Any]) -> Any:
+        return self.world._call(self.world.house.db.write(work))
+
+    def somebody(self, role: Any = "member") -> str:
+        return person(self.world, f"{self.name()}@example.com", role)
+
+    def browser(self, role: Any = "member") -> Browser:
+        it = browser(self.world, f"{self.name()}@example.com", role)
+        it.client.headers["User-Agent"] = AGENT
+        return self.stack.enter_context(it)
+
+    def invitation(self) -> tuple[str, str, str]:
+        email = f"{self.name()}@example.com"
+        made = self.ask("POST", "/api/invitations", {"email": email, "role": "member"}).json()
+        return str(made["id"]), email, token_of(made["url"])
+
+
+def _group(verb: str, body: dict[str, Any] | None = None, status: str = "open") -> Callable[[Stage], Any]:
+    def prepared(stage: Stage) -> Any:
+        group = stage.group(status)
+        return lambda: stage.ask("POST", f"/api/alert-groups/{group}/{verb}", body or {})
+
+    return prepared
+
+
+def _thing(method: str, path: str, make: str, body: Any = None) -> Callable[[Stage], Any]:
+    def prepared(stage: Stage) -> Any:
+        number = getattr(stage, make)()
+        return lambda: stage.ask(method, path.format(id=number), body)
+
+    return prepared
+
+
+def _new(path: str, body: dict[str, Any]) -> Callable[[Stage], Any]:
+    return lambda stage: lambda: stage.ask("POST", path, {"name": stage.name(), **body})
+
+
+def _rule_body(stage: Stage) -> dict[str, Any]:
+    return {"name": stage.name(), "channels": [stage.ask("GET", f"/api/channels/{stage.channel()}").json()["name"]]}
+
+
+def _rule(method: str) -> Callable[[Stage], Any]:
+    def prepared(stage: Stage) -> Any:
+        number, body = stage.rule(), _rule_body(stage)
+        return lambda: stage.ask(method, f"/api/routing-rules/{number}", body)
+
+    return prepared
+
+
+def _rule_new(stage: Stage) -> Any:
+    body = _rule_body(stage)
+    return lambda: stage.ask("POST", "/api/routing-rules", body)
+
+
+def _reorder(stage: Stage) -> Any:
+    stage.rule()
+    last = stage.rule()
+    return lambda: stage.ask("POST", "/api/routing-rules/reorder", {"ids": [last]})
+
+
+def _enable(stage: Stage) -> Any:
+    number = stage.rule()
+    stage.ask("POST", f"/api/routing-rules/{number}/disable")
+    return lambda: stage.ask("POST", f"/api/routing-rules/{number}/enable")
+
+
+def _workspace(stage: Stage) -> Any:
+    name = stage.ask("GET", f"/api/channels/{stage.channel()}").json()["name"]
+    return lambda: stage.ask("PATCH", "/api/workspace", {"default_channels": [name]})
+
+
+def _apply(stage: Stage) -> Any:
+    lines = [f'[[channels]]\nname = "{stage.name()}"\nkind = "webhook"\nurl = "https://example.com/{i}"' for i in "ab"]
+    return lambda: stage.ask("POST", "/api/config/apply", {"toml": "\n".join(lines)})
+
+
+def _drop(stage: Stage) -> Any:
+    number = stage.delivery("failed")
+    return lambda: stage.ask("POST", f"/api/deliveries/{number}/drop")
+
+
+def _retry(stage: Stage) -> Any:
+    number = stage.delivery("failed")
+    return lambda: stage.ask("POST", f"/api/deliveries/{number}/retry")
+
+
+def _replay(stage: Stage) -> Any:
+    number = stage.held()
+    body = b'{"title": "now it can be read", "severity": "low"}'
+    import zstandard
+
+    packed = zstandard.compress(body)
+    stage.write(lambda tx: tx.run("update inbox set codec = 1, body = ? where id = ?", (packed, ids.parse(number))))
+    return lambda: stage.ask("POST", f"/api/quarantine/{number}/replay")
+
+
+def _setup(stage: Stage) -> Any:
+    # As long as nobody owns it: the other tests' owner steps back for a moment.
+    stage.write(lambda tx: tx.run("update membership set role = 'admin' where role = 'owner'"))
+    stage.world.house.signin.sessions.forget()
+    code = stage.world._call(stage.world.house.people.new_setup_code())
+    body = {"code": code, "email": f"{stage.name()}@example.com", "name": "O", "password": PASSWORD}
+    return lambda: stage.ask("POST", "/api/auth/setup", body)
+
+
+def _sign_in(stage: Stage) -> Any:
+    email = f"{stage.name()}@example.com"
+    person(stage.world, email)
+    it = stage.stack.enter_context(Browser(stage.world, **{"User-Agent": AGENT}))
+    return lambda: it.signs_in(email)
+
+
+def _own(method: str, path: str, body: Any = None, *, totp: bool = False) -> Callable[[Stage], Any]:
+    def prepared(stage: Stage) -> Any:
+        it = stage.browser()
+        if totp:
+            it.enrols()
+        return lambda: it.ask(method, path, body)
+
+    return prepared
+
+
+def _confirm(stage: Stage) -> Any:
+    import base64
+
+    it = stage.browser()
+    secret = base64.b32decode(it.post("/api/auth/totp/enrol")["secret"])
+    return lambda: it.ask("POST", "/api/auth/totp/confirm", {"code": it.code(secret)})
+
+
+def _session(stage: Stage) -> Any:
+    it = stage.browser()
+    number = it.who["session"]["id"]
+    return lambda: it.ask("DELETE", f"/api/sessions/{number}")
+
+
+def _reset(stage: Stage) -> Any:
+    number = stage.somebody()
+    token = token_of(stage.ask("POST", f"/api/people/{number}/reset-link", {}).json()["url"])
+    return lambda: stage.ask("POST", "/api/auth/reset", {"token": token, "password": OTHER_PASSWORD})
+
+
+def _revoke_invitation(stage: Stage) -> Any:
+    number, _, _ = stage.invitation()
+    return lambda: stage.ask("DELETE", f"/api/invitations/{number}")
+
+
+def _accept(stage: Stage) -> Any:
+    _, email, token = stage.invitation()
+    body = {"token": token, "email": email, "name": "New", "password": PASSWORD}
+    return lambda: asking(stage.world, **{"User-Agent": AGENT}).post("/api/invitations/accept", json=body)
+
+
+def _revoke_key(stage: Stage) -> Any:
+    number = stage.made("/api/api-keys", {"scopes": ["alerts:read"]})
+    return lambda: stage.ask("DELETE", f"/api/api-keys/{number}")
+
+
+HOOK = {"kind": "webhook", "config": {"url": "https://example.com/hook"}}
+RECIPES: dict[str, Callable[[Stage], Any]] = {
+    "POST /api/alert-groups/{id:str}/ack": _group("ack"),
+    "POST /api/alert-groups/{id:str}/snooze": _group("snooze", {"minutes": 5}),
+    "POST /api/alert-groups/{id:str}/unsnooze": _group("unsnooze", status="snoozed"),
+    "POST /api/alert-groups/{id:str}/resolve": _group("resolve", {"note": "done"}),
+    "POST /api/alert-groups/{id:str}/reopen": _group("reopen", status="resolved"),
+    "POST /api/alert-groups/{id:str}/assign": _group("assign", {"assignee": None}),
+    "POST /api/deliveries/{id:str}/retry": _retry,
+    "POST /api/deliveries/{id:str}/drop": _drop,
+    "POST /api/quarantine/{id:str}/replay": _replay,
+    "POST /api/quarantine/{id:str}/drop": _thing("POST", "/api/quarantine/{id}/drop", "held"),
+    "POST /api/routing-rules": _rule_new,
+    "PUT /api/routing-rules/{id:str}": _rule("PUT"),
+    "PATCH /api/routing-rules/{id:str}": _rule("PATCH"),
+    "DELETE /api/routing-rules/{id:str}": _thing("DELETE", "/api/routing-rules/{id}", "rule"),
+    "POST /api/routing-rules/{id:str}/enable": _enable,
+    "POST /api/routing-rules/{id:str}/disable": _thing("POST", "/api/routing-rules/{id}/disable", "rule"),
+    "POST /api/routing-rules/reorder": _reorder,
+    "POST /api/integrations": _new("/api/integrations", {"kind": "generic"}),
+    "PUT /api/integrations/{id:str}": _thing(
+        "PUT", "/api/integrations/{id}", "integration", {"name": "put", "kind": "sentry", "config": {}}
+    ),
+    "PATCH /api/integrations/{id:str}": _thing("PATCH", "/api/integrations/{id}", "integration", {"enabled": False}),
+    "DELETE /api/integrations/{id:str}": _thing("DELETE", "/api/integrations/{id}", "integration"),
+    "POST /api/integrations/{id:str}/rotate": _thing("POST", "/api/integrations/{id}/rotate", "integration", {}),
+    "POST /api/integrations/{id:str}/test": _thing("POST", "/api/integrations/{id}/test", "integration", {}),
+    "POST /api/channels": _new("/api/channels", HOOK),
+    "PUT /api/channels/{id:str}": _thing("PUT", "/api/channels/{id}", "channel", {"name": "a channel put", **HOOK}),
+    "PATCH /api/channels/{id:str}": _thing("PATCH", "/api/channels/{id}", "channel", {"enabled": False}),
+    "DELETE /api/channels/{id:str}": _thing("DELETE", "/api/channels/{id}", "channel"),
+    "POST /api/channels/{id:str}/rotate": _thing("POST", "/api/channels/{id}/rotate", "channel", {}),
+    "POST /api/channels/{id:str}/test": _thing("POST", "/api/channels/{id}/test", "channel"),
+    "PATCH /api/workspace": _workspace,
+    "POST /api/config/apply": _apply,
+    "POST /api/api-keys": _new("/api/api-keys", {"scopes": ["alerts:read"]}),
+    "DELETE /api/api-keys/{id:str}": _revoke_key,
+    "POST /api/auth/setup": _setup,
+    "POST /api/auth/sign-in": _sign_in,
+    "POST /api/auth/sign-out": _own("POST", "/api/auth/sign-out"),
+    "PATCH /api/auth/me": _own("PATCH", "/api/auth/me", {"name": "Other"}),
+    "POST /api/auth/password": _own("POST", "/api/auth/password", {"current": PASSWORD, "new": OTHER_PASSWORD}),
+    "POST /api/auth/step-up": _own("POST", "/api/auth/step-up", {"password": PASSWORD}),
+    "POST /api/auth/reset": _reset,
+    "POST /api/auth/totp/enrol": _own("POST", "/api/auth/totp/enrol"),
+    "POST /api/auth/totp/confirm": _confirm,
+    "DELETE /api/auth/totp": _own("DELETE", "/api/auth/totp", totp=True),
+    "POST /api/auth/recovery-codes": _own("POST", "/api/auth/recovery-codes", totp=True),
+    "DELETE /api/sessions/{id:str}": _session,
+    "DELETE /api/sessions": _own("DELETE", "/api/sessions"),
+    "PATCH /api/people/{id:str}": _thing("PATCH", "/api/people/{id}", "somebody", {"role": "viewer", "disabled": True}),
+    "DELETE /api/people/{id:str}": _thing("DELETE", "/api/people/{id}", "somebody"),
+    "POST /api/people/{id:str}/reset-link": _thing("POST", "/api/people/{id}/reset-link", "somebody", {}),
+    "POST /api/people/{id:str}/unlock": _thing("POST", "/api/people/{id}/unlock", "somebody"),
+    "POST /api/invitations": lambda stage: (
+        lambda: stage.ask("POST", "/api/invitations", {"email": f"{stage.name()}@example.com", "role": "member"})
+    ),
+    "DELETE /api/invitations/{id:str}": _revoke_invitation,
+    "POST /api/invitations/accept": _accept,
+}
+ELSEWHERE = {
+    "POST /webhooks/slack/actions": "test_a_press_in_slack_and_a_signed_link_write_a_row_each",
+    "POST /answer/{token:str}": "test_a_press_in_slack_and_a_signed_link_write_a_row_each",
+    "POST /control/people": "tests/cli/test_audit.py",
+    "POST /control/people/{id:str}/password": "tests/cli/test_audit.py",
+    "POST /control/integrations/{name:str}/webhook": "tests/cli/test_audit.py",
+}
+"""Asked otherwise than by HTTP with JSON: the test that counts their rows."""
