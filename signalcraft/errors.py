@@ -76,14 +76,19 @@ class WrongType(Fault):
 
 
 class TooMany(Fault):
-    """A rate limit; `retry_after_s` says when to come back."""
+    """A rate limit; `retry_after_s` says when to come back.
+
+    `name`: which of the limits, in a word; `limit`: how many it allows, 0 where that was said elsewhere.
+    """
 
     code = "too_many"
     status = 429
 
-    def __init__(self, detail: str, *, retry_after_s: int = 1) -> None:
+    def __init__(self, detail: str, *, retry_after_s: int = 1, name: str = "", limit: int = 0) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+        self.name = name
+        self.limit = limit
 
 
 class Busy(Fault):

@@ -11,8 +11,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Meta
 
-from signalcraft.config.model import Section, Settings
+from signalcraft.config.model import Settings
 from signalcraft.config.secret import Secret
+from signalcraft.config.section import Section
 
 PREFIX = "SIGNALCRAFT_"
 

@@ -27,6 +27,29 @@ def listen(text: str) -> str:
     return text
 
 
+def listen_or_none(text: str) -> str:
+    """The same, or nothing."""
+    return listen(text) if text else ""
+
+
+def origin(text: str) -> str:
+    """Scheme, host and port of a site, in lower case, as browsers say it; or `*`."""
+    allowed = 'the origin of a site, for example "https://status.example.com", or "*"'
+    plain = text.strip().lower()
+    if plain == "*":
+        return plain
+    try:
+        parts = urlsplit(_web_address(plain))
+        port = parts.port
+    except ValueError:
+        raise ValueError(allowed) from None
+    if parts.path or "*" in plain or not plain.isascii():
+        raise ValueError(allowed)
+    # Browsers leave the usual port out.
+    usual = port == {"http": 80, "https": 443}[parts.scheme]
+    return plain.rstrip("/").removesuffix(f":{port}") if usual else plain.rstrip("/")
+
+
 def split_listen(text: str) -> tuple[str, int]:
     """Host and port of a clean `listen` text; an IPv6 host without its brackets."""
     host, _, port = text.rpartition(":")
@@ -62,6 +85,33 @@ def public_url(text: str) -> str:
 def api_url(text: str) -> str:
     """A web address that ends with one slash, so that method names can be put behind it."""
     return _web_address(text) + "/"
+
+
+def issuer(text: str) -> str:
+    """An identity provider's issuer exactly as it stands (it is compared letter by letter), or nothing."""
+    if not text:
+        return ""
+    _web_address(text)
+    host = urlsplit(text).hostname or ""
+    if text.startswith("http:") and not (host == "localhost" or host == "::1" or host.startswith("127.")):
+        raise ValueError("an https:// address; http:// on loopback alone: tokens are read on the way else")
+    return text
+
+
+def domain(text: str) -> str:
+    """The part of an e-mail address behind the @, in lower case."""
+    name = text.strip().lower()
+    if name.startswith("*") or not _HOST.fullmatch(name):
+        raise ValueError('the part of e-mail addresses behind the @, for example "example.com"')
+    return name
+
+
+def granted(text: str) -> str:
+    """`VALUE=ROLE`: who has the value has the role."""
+    value, equals, role = text.rpartition("=")
+    if not equals or not value.strip() or role.strip() not in ("admin", "member", "viewer"):
+        raise ValueError('VALUE=ROLE, the role being admin, member or viewer, for example "sre=admin"')
+    return f"{value.strip()}={role.strip()}"
 
 
 def network(text: str) -> str:
@@ -110,8 +160,13 @@ def directory(text: str) -> str:
 
 FORMS: Final[Mapping[str, Callable[[str], str]]] = {
     "listen": listen,
+    "listen_or_none": listen_or_none,
+    "origin": origin,
     "public_url": public_url,
     "api_url": api_url,
+    "issuer": issuer,
+    "domain": domain,
+    "granted": granted,
     "network": network,
     "target": target,
     "timezone": timezone,

@@ -18,6 +18,7 @@ import msgspec
 from signalcraft.config.fields import PREFIX, Field, fields, sections, value_of
 from signalcraft.config.forms import FORMS
 from signalcraft.config.model import Settings, check
+from signalcraft.config.profiles import PROFILES
 from signalcraft.config.secret import Secret
 from signalcraft.errors import BadSetting
 
@@ -94,6 +95,10 @@ def load(
             origin[path] = where
         except ValueError as fault:
             draft.wrong.append((path, _line(fields()[path], value, where, str(fault))))
+    profile = values.get("profile", "production")
+    for path, value in PROFILES[profile].items():
+        if path not in values:
+            values[path], origin[path] = value, f"profile {profile}"
     if not values.get("data.dir"):
         values["data.dir"], origin["data.dir"] = _data_dir(environ)
     settings = _build(values)

@@ -7,58 +7,16 @@ A section's docstring and a setting's description are what the sample file and t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import field
 
+from signalcraft.config.http import Http
+from signalcraft.config.limits import Limits
+from signalcraft.config.oidc import Oidc
+from signalcraft.config.safety import unsafe
 from signalcraft.config.secret import Secret
-
-
-def says(
-    description: str,
-    *,
-    form: str | None = None,
-    credential: str | None = None,
-    ge: float | None = None,
-    gt: float | None = None,
-    le: float | None = None,
-) -> Meta:
-    """What a setting is for and what it may be. `form`: one of `forms.FORMS`; `credential`: what systemd calls it."""
-    limits: dict[str, Any] = {"ge": ge, "gt": gt, "le": le}
-    return Meta(description=description, extra={"form": form, "credential": credential}, **limits)
-
-
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One table of the file."""
-
-
-class Http(Section, frozen=True):
-    """The door that people and senders come through."""
-
-    listen: Annotated[
-        str, says("Address and port to listen on. Off loopback it belongs behind TLS.", form="listen")
-    ] = "127.0.0.1:8080"
-    public_url: Annotated[
-        str,
-        says(
-            "How people reach this box from outside, used in links in messages and in webhook addresses. "
-            "Empty: messages carry no links to the dashboard, and no acknowledge links.",
-            form="public_url",
-        ),
-    ] = ""
-    body_bytes_max: Annotated[
-        int, says("Largest request body taken, in bytes; a larger one is answered 413.", ge=1024, le=268_435_456)
-    ] = 5_242_880
-    request_seconds: Annotated[
-        float, says("Time for a request's body to arrive, in seconds; a slower one is answered 408.", gt=0, le=300)
-    ] = 10.0
-    trusted_proxies: Annotated[
-        list[str],
-        says(
-            "Addresses or networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
-            form="network",
-        ),
-    ] = field(default_factory=list)
+from signalcraft.config.section import Section, says
 
 
 class Data(Section, frozen=True):
@@ -112,59 +70,6 @@ class Outbound(Section, frozen=True):
             form="readable_file",
         ),
     ] = ""
-
-
-class Limits(Section, frozen=True):
-    """How much is taken at once. Everything above is said aloud, never dropped in silence."""
-
-    webhooks_per_minute: Annotated[
-        int, says("Webhooks a minute and workspace before `overflow` applies; 0: no limit.", ge=0)
-    ] = 100
-    overflow: Annotated[
-        Literal["aggregate", "reject"],
-        says(
-            "aggregate: above the limit every event still counts and acts, only the raw bytes of repeats "
-            "already told are not kept; reject: 429 with Retry-After.",
-        ),
-    ] = "aggregate"
-    api_per_minute: Annotated[
-        int, says("API requests a minute and user or key, beyond a burst of 300; 0: no limit.", ge=0)
-    ] = 60
-    global_per_15_minutes: Annotated[
-        int,
-        says(
-            "Requests in 15 minutes and address, webhooks, health, metrics, static files and the event stream "
-            "left out; 0: no limit.",
-            ge=0,
-        ),
-    ] = 1000
-    sign_in_per_minute: Annotated[
-        int,
-        says(
-            "Failed sign-ins in a minute and address; the address then waits a minute, next time two, at most 15; "
-            "0: no limit.",
-            ge=0,
-        ),
-    ] = 5
-    sign_in_failures_per_15_minutes: Annotated[
-        int,
-        says(
-            "Failed sign-ins in 15 minutes and account; it is then locked for 15 minutes, next time for 30, at most a "
-            "day; 0: never locked.",
-            ge=0,
-        ),
-    ] = 10
-    queue_max: Annotated[
-        int,
-        says(
-            "Webhooks that may wait for the writer; beyond them the answer is 503 with Retry-After.",
-            ge=16,
-            le=1_000_000,
-        ),
-    ] = 4096
-    events_per_post: Annotated[
-        int, says("Events read from one webhook; a longer list is answered 413.", ge=1, le=100_000)
-    ] = 5000
 
 
 class Retell(Section, frozen=True):
@@ -271,6 +176,17 @@ class Security(Section, frozen=True):
             credential="signalcraft-master-key",
         ),
     ] = field(default_factory=Secret)
+    master_key_previous: Annotated[
+        Secret,
+        says(
+            "The earlier master key, while `master_key` holds a new one: at the next start everything is sealed anew, "
+            "and this is to be taken out again. See docs/how-to/keys.md.",
+            credential="signalcraft-master-key-previous",
+        ),
+    ] = field(default_factory=Secret)
+    master_key_days: Annotated[
+        int, says("Days after which health asks for a new master key; 0 = never.", ge=0, le=36_500)
+    ] = 400
     session_idle_hours: Annotated[
         float, says("Hours without a request after which a person is signed out.", gt=0, le=8760)
     ] = 12.0
@@ -295,6 +211,10 @@ class Audit(Section, frozen=True):
 class Settings(Section, frozen=True):
     """SignalCraft's settings. Read `signalcraft.config.load` for where they come from."""
 
+    profile: Annotated[
+        Literal["production", "staging", "development"],
+        says("What kind of box this is: it chooses the defaults of some limits (the table below)."),
+    ] = "production"
     http: Http = field(default_factory=Http)
     data: Data = field(default_factory=Data)
     log: Log = field(default_factory=Log)
@@ -306,6 +226,7 @@ class Settings(Section, frozen=True):
     workspace: Workspace = field(default_factory=Workspace)
     security: Security = field(default_factory=Security)
     audit: Audit = field(default_factory=Audit)
+    oidc: Oidc = field(default_factory=Oidc)
 
 
 def check(settings: Settings) -> list[tuple[str, str]]:
@@ -329,9 +250,14 @@ def check(settings: Settings) -> list[tuple[str, str]]:
             f"must be more than twice delivery.timeout_seconds, {delivery.timeout_seconds:g}: no call may start twice",
         ),
         (
-            not (settings.security.insecure_cookies and settings.http.public_url.startswith("https:")),
-            "security.insecure_cookies",
-            "must be false where http.public_url begins with https: people sign in over TLS then",
+            bool(settings.oidc.client_id) or not settings.oidc.issuer,
+            "oidc.client_id",
+            "must be set where oidc.issuer is: the identity provider gives it",
+        ),
+        (
+            bool(settings.oidc.role_claim) or not settings.oidc.roles,
+            "oidc.role_claim",
+            "must be set where oidc.roles is: it names the claim that holds the groups",
         ),
     )
-    return [(key, sentence) for holds, key, sentence in rules if not holds]
+    return [(key, sentence) for holds, key, sentence in rules if not holds] + unsafe(settings)

@@ -8,6 +8,7 @@ from inspect import cleandoc
 from signalcraft.config.fields import Field, fields, sections
 from signalcraft.config.forms import FORMS
 from signalcraft.config.loading import show
+from signalcraft.config.profiles import PROFILES
 
 _SAMPLE_HEAD = """\
 # SignalCraft's settings. This file is generated from the program (`make gen`): every line is a comment that shows the
@@ -39,31 +40,51 @@ Integrations, channels and routing rules are no settings: they live in the datab
 from a file.
 """
 
+_PROFILES_HEAD = """\
+## Profiles
+
+A profile chooses other defaults; what is set by hand wins over it. `development` has no limits and works on loopback
+alone."""
+
 
 def sample() -> str:
     """config/signalcraft.toml: every setting as a commented default with its description."""
-    out = [_SAMPLE_HEAD]
+    out = [_SAMPLE_HEAD, *map(_line, _own(""))]
     for path, section in sections().items():
         own = _own(path)
         out.append(f"\n# {'-' * (118 - len(path))} {path}")
         out.append(_comment(cleandoc(section.__doc__ or "")))
         out.append(f"# [{path}]\n")
         for f in own:
-            out.append(_comment(f.meta.description or ""))
-            out.append(f"# {f.path.rpartition('.')[2]} = {show(f.default)}\n")
+            out.append(_line(f))
     return "\n".join(out).rstrip("\n") + "\n"
 
 
 def reference() -> str:
     """docs/reference/configuration.md: every setting with its default, what is allowed and its variable."""
-    out = [_PAGE_HEAD]
+    head = "| setting | default | allowed | what it is for |\n|---|---|---|---|"
+    out = [_PAGE_HEAD, head, *map(_row, _own("")), f"\n{_PROFILES_HEAD}\n\n{_profiles()}\n"]
     for path, section in sections().items():
         out.append(f"## [{path}]\n\n{cleandoc(section.__doc__ or '')}\n")
         if _own(path):
-            out.append("| setting | default | allowed | what it is for |\n|---|---|---|---|")
+            out.append(head)
             out.extend(_row(f) for f in _own(path))
             out.append("")
     return "\n".join(out).rstrip("\n") + "\n"
+
+
+def _line(f: Field) -> str:
+    return f"{_comment(f.meta.description or '')}\n# {f.path.rpartition('.')[2]} = {show(f.default)}\n"
+
+
+def _profiles() -> str:
+    names = [name for name in PROFILES if name != "production"]
+    paths = list(dict.fromkeys(path for name in names for path in PROFILES[name]))
+    rows = [
+        f"| `{path}` | {' | '.join(str(values.get(path, fields()[path].default)) for values in PROFILES.values())} |"
+        for path in paths
+    ]
+    return "\n".join([f"| setting | {' | '.join(PROFILES)} |", "|---|" + "---|" * len(PROFILES), *rows])
 
 
 def _own(section: str) -> list[Field]:

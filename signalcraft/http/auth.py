@@ -6,7 +6,8 @@ key's scope, `scopes("config:read")`, or `anyone`. `access_of(route)` tells it, 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 from litestar import Request
@@ -16,12 +17,13 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.params import SkipValidation
 from msgspec import Struct
 
+from signalcraft.config.limits import Limits
 from signalcraft.domain import ids, roles
 from signalcraft.domain.group import Actor
 from signalcraft.domain.roles import Access, Resource, Role, Verb
 from signalcraft.errors import Forbidden, NotFound, NotSignedIn, TooMany
 from signalcraft.http.browser import SAFE, Door
-from signalcraft.http.limits import BURST, Buckets
+from signalcraft.http.limits import BURST, Buckets, Exceeded, Spent
 from signalcraft.http.owner import ACTOR_HEADER, WORKSPACE_HEADER, is_control
 from signalcraft.services.house import House
 from signalcraft.services.people import By
@@ -198,10 +200,50 @@ def _changes(connection: Connection) -> bool:
 
 
 class Rates:
-    """The request rate of each API key and each person."""
+    """The request rates of each API key and each person: of everything, of searches, of uploads."""
 
-    def __init__(self, per_minute: int) -> None:
-        self.buckets = Buckets(BURST, per_minute / 60) if per_minute else None
+    def __init__(self, limits: Limits | int) -> None:
+        self.exceeded = Exceeded()
+        limits = Limits(api_per_minute=limits) if isinstance(limits, int) else limits
+        per_minute = {"api": limits.api_per_minute, "search": limits.search_per_minute}
+        per_minute["upload"] = limits.upload_per_minute
+        self._buckets = {
+            name: Buckets(BURST if name == "api" else most, most / 60) for name, most in per_minute.items() if most
+        }
+
+    def take(self, scope: Mapping[str, Any], who: int, now_ms: int) -> Spent | None:
+        """Takes one of what this request counts for; the bucket with the least left, None where nothing is limited.
+
+        Raises TooMany, with the bucket in the request's state.
+        """
+        tightest: Spent | None = None
+        for name, words in _LIMITS.items():
+            buckets = self._buckets.get(name)
+            if buckets is None or not _counts(name, scope):
+                continue
+            spent = buckets.take(who, now_ms)
+            if not spent.within:
+                scope["state"]["spent"] = spent
+                raise TooMany(words, retry_after_s=spent.retry_after_s, name=name)
+            if tightest is None or spent.remaining < tightest.remaining:
+                tightest = spent
+        return tightest
+
+
+_LIMITS: Final = {
+    "upload": "more uploads a minute than this caller's limit",
+    "search": "more searches a minute than this caller's limit",
+    "api": "more requests a minute than this caller's limit",
+}
+_UPLOADS: Final = frozenset({"/api/config/apply"})
+"""Routes that take a whole file."""
+_SEARCH: Final = re.compile(rb"(?:^|&)q=[^&]")
+
+
+def _counts(name: str, scope: Mapping[str, Any]) -> bool:
+    if name == "search":
+        return _SEARCH.search(scope["query_string"]) is not None
+    return name == "api" or scope["path"] in _UPLOADS
 
 
 async def _let_in(connection: Connection, access: Access) -> None:
@@ -275,12 +317,16 @@ async def _person(connection: Connection, house: House, token: str) -> Caller:
 
 
 def _take(connection: Connection, who: int) -> None:
-    buckets = connection.app.state.rates.buckets
-    if buckets is not None:
-        house: House = connection.app.state.house
-        spent = connection.scope["state"]["spent"] = buckets.take(who, house.now())
-        if not spent.within:
-            raise TooMany("more requests a minute than this caller's limit", retry_after_s=spent.retry_after_s)
+    house: House = connection.app.state.house
+    rates: Rates = connection.app.state.rates
+    scope: Any = connection.scope
+    try:
+        spent = rates.take(scope, who, house.now())
+    except TooMany as fault:
+        rates.exceeded.note(fault.name, ids.show(who), house.now())
+        raise
+    if spent is not None:
+        scope["state"]["spent"] = spent
 
 
 def _owner(connection: Connection, house: House) -> Caller:

@@ -12,15 +12,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import uvloop
-from granian.constants import Interfaces
-from granian.server.embed import Server
 
 from signalcraft.config import Settings
-from signalcraft.errors import BadSetting
 from signalcraft.http.app import create_app
 from signalcraft.http.control_socket import ControlServer
 from signalcraft.jobs import Jobs
 from signalcraft.main.build import close_house, open_house, system_now
+from signalcraft.main.front import LISTENER, Front, Life, watch_over
 from signalcraft.main.sockets import SlackSockets
 from signalcraft.main.systemd import Systemd
 from signalcraft.services.house import House
@@ -40,7 +38,8 @@ class Program:
         self.now = now
         self.house: House
         self._lock: DataLock
-        self._server: Server
+        self._front: Front | None = None
+        self._life: Life | None = None
         self._control: ControlServer
         self._sockets: SlackSockets
         self._jobs: Jobs | None = None
@@ -52,31 +51,24 @@ class Program:
     async def start(self) -> None:
         """Raises BadSetting when the data directory or the address cannot be used."""
         self.house, self._lock = open_house(self.settings, now=self.now)
-        host, port = listen_address(self.settings.http.listen)
         try:
-            _refuse_taken(host, port)
             app = create_app(self.house)
-            self._server = Server(
-                app,
-                address=host,
-                port=port,
-                interface=Interfaces.ASGI,
-                backlog=1024,
-                backpressure=1024,
-                log_enabled=False,
-                websockets=False,
-            )
-            self._spawn("http", self._server.serve())
-            await _listening(host, port, self._tasks[0])
+            front = self._front = Front(self.settings, app, self.now, self.house.warnings)
+            self._life = await Life.begun(app)
+            await front.start(self._spawn)
             self._control = ControlServer(app, self.house.data_dir)
             await self._control.start()
         except BaseException:
+            if self._front is not None:
+                self._front.end()
             await self._end_tasks()
+            await self._end_life()
             await close_house(self.house, self._lock)
             raise
         await self.house.watch.boot(self.now())
         self._spawn("deliver", self.house.deliver.run(self._stop))
         self._spawn("watch", self._every(1.0, self._second))
+        self._spawn("connections", watch_over(self.house, front, app.state.rates.exceeded).run(self._stop))
         self._sockets = SlackSockets(self.house)
         self._spawn("sockets", self._sockets.run(self._stop))
         self._jobs = Jobs(self.house)
@@ -85,17 +77,19 @@ class Program:
         self._systemd.tell("READY=1", f"STATUS=listening on {self.settings.http.listen}")
         if self._systemd.watchdog_s:
             self._spawn("watchdog", self._every(self._systemd.watchdog_s / 3, self._alive))
-        log.info("listening", extra={"address": self.settings.http.listen, "data_dir": str(self.house.data_dir)})
+        where = {"address": self.settings.http.listen, "data_dir": str(self.house.data_dir)}
+        log.info("listening", extra={**where, "profile": self.settings.profile})
 
-    def _spawn(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
+    def _spawn(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work, name=name)
         task.add_done_callback(self._ended)
         self._tasks.append(task)
+        return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         # A loop that dies while we run means alerts that are not told: end loudly and be restarted.
-        if self._stop.is_set() or task.cancelled():
-            return
+        if self._stop.is_set() or task.cancelled() or (task.get_name() == LISTENER and task.exception() is None):
+            return  # one listener of several, after a change of certificate
         self.failed = task.exception() or RuntimeError(f"{task.get_name()} ended by itself")
         log.critical("a loop died", extra={"loop": task.get_name()}, exc_info=self.failed)
         self._stop.set()
@@ -107,13 +101,13 @@ class Program:
             except Exception:
                 log.exception("a periodic call failed")
             try:
-        await self.house.security.flush()
                 await asyncio.wait_for(self._stop.wait(), seconds)
             except TimeoutError:
                 continue
 
     async def _second(self) -> None:
         await self.house.ingest.refusals.flush()
+        await self.house.security.flush()
         await self.house.watch.tick(self.now())
 
     async def _alive(self) -> None:
@@ -126,6 +120,11 @@ class Program:
         """Until somebody asks for the end, or a loop died."""
         await self._stop.wait()
 
+    def renew(self) -> None:
+        """From a signal handler on the loop: the certificate's files were replaced."""
+        if self._front is not None:
+            self._front.renew()
+
     def ask_to_stop(self) -> None:
         """From a signal handler on the loop."""
         self._stop.set()
@@ -136,8 +135,10 @@ class Program:
         self._stop.set()
         self.house.stopping = True
         log.info("stopping: requests under way are answered")
-        self._server.stop()  # type: ignore[no-untyped-call]  # granian carries no types there
+        if self._front is not None:
+            self._front.end()
         in_time = await self._end_tasks()
+        await self._end_life()
         await self._control.stop()
         if self._jobs is not None:
             await asyncio.to_thread(self._jobs.stop)
@@ -158,6 +159,10 @@ class Program:
             await asyncio.wait(late, timeout=2)
         return not late
 
+    async def _end_life(self) -> None:
+        if self._life is not None:
+            await self._life.end()
+
     async def abort(self) -> None:
         """Ends as a kill -9 would, as far as one process can: nothing is drained, settled or said. For tests."""
         self._stop.set()
@@ -165,46 +170,14 @@ class Program:
             task.cancel()
         self.house.db.abandon()
         await asyncio.wait(self._tasks, timeout=5)
-        self._server.stop()  # type: ignore[no-untyped-call]  # granian carries no types there
+        if self._front is not None:
+            self._front.end()
         await self._control.stop()
+        await self._end_life()
         if self._jobs is not None:
             self._jobs.abandon()
         await self.house.postman.close()
         self._lock.release()
-
-
-def listen_address(listen: str) -> tuple[str, int]:
-    """`host:port` or `[v6]:port`. The form was checked when the settings were loaded."""
-    host, _, port = listen.rpartition(":")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104  # an empty host means every address
-
-
-def _refuse_taken(host: str, port: int) -> None:
-    # SO_REUSEPORT would let two programs share a port in silence: bind once without it.
-    import socket
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as problem:
-            raise BadSetting(f"{host}:{port} cannot be listened on: {problem.strerror}", path="http.listen") from None
-
-
-async def _listening(host: str, port: int, server: asyncio.Task[Any]) -> None:
-    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    for _ in range(500):
-        if server.done():
-            raise BadSetting(f"the listener ended at once: {server.exception()}", path="http.listen")
-        try:
-            _, writer = await asyncio.open_connection(target, port)
-        except OSError:
-            await asyncio.sleep(0.01)
-            continue
-        writer.close()
-        return
-    raise BadSetting(f"{host}:{port} did not answer in time", path="http.listen")
 
 
 async def _serve(settings: Settings) -> int:
@@ -215,6 +188,7 @@ async def _serve(settings: Settings) -> int:
     await _tell_setup_code(program.house)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, program.ask_to_stop)
+    loop.add_signal_handler(signal.SIGHUP, program.renew)
     await program.wait()
     # Whatever hangs, the end comes: systemd's own limit is 60 s.
     loop.call_later(45, lambda: os._exit(1))
