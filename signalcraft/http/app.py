@@ -124,8 +124,8 @@ def routes() -> list[BaseRouteHandler]:
     return [route for module in MODULES for route in module.ROUTES]
 
 
-def create_app(house: House) -> App:
-    """The ASGI app of one house."""
+def create_app(house: House, edge: Edge | None = None) -> App:
+    """The ASGI app of one house. `edge`: what stands before it, where that is there already (`http.entrance`)."""
     hooks = hook_handler(house)
 
     @asgi("/webhooks", is_mount=True, copy_scope=False)
@@ -141,7 +141,7 @@ def create_app(house: House) -> App:
     app.state.live = live.Live(house)
     app.on_shutdown.append(app.state.live.close)
     app.state.totals = metrics.Totals(house.now())
-    app.edge = app.state.edge = Edge(app.inside, settings, house.now)
+    app.edge = app.state.edge = edge or Edge(app.inside, settings, house.now)
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             app.edge.allow[route.path_format] = ", ".join(with_head(route.methods)).encode()

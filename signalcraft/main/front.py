@@ -13,7 +13,7 @@ import socket
 import struct
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
@@ -22,12 +22,14 @@ from granian.server.embed import Server
 
 from signalcraft.config import Settings, split_listen
 from signalcraft.errors import BadSetting
-from signalcraft.http.app import App
 from signalcraft.http.limits import Addresses, Exceeded, subscriber
 from signalcraft.http.redirect import redirect_app
 from signalcraft.main import certificate
 from signalcraft.main.connections import Connections, room_for
 from signalcraft.services.house import House
+
+if TYPE_CHECKING:
+    from signalcraft.http.app import App
 
 log = logging.getLogger(__name__)
 

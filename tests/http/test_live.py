@@ -252,7 +252,7 @@ def test_streams_that_closed_are_forgotten(world: World) -> None:
 
     program: Program = world.program  # type: ignore[assignment]
     until = time.monotonic() + 5
-    streams = program._server.target.state.live  # type: ignore[attr-defined]
+    streams = program.app.state.live
     while streams._open and time.monotonic() < until:
         time.sleep(0.05)
     assert streams._open == set()

@@ -1,0 +1,119 @@
+"""The moment between readiness and routes: alerts are taken, who asks for more waits and is answered."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signalcraft.http import entrance
+from signalcraft.http.app import create_app, routes
+from tests.world import World
+
+EARLY = ["/health/ready", "/ready", "/health/live", "/live", "/health/startup"]
+OWN = {"x-request-id", "date", "content-length"}
+"""Headers that no two answers share."""
+
+
+class Slow:
+    """Builds the routes when it is let."""
+
+    def __init__(self) -> None:
+        self.may = threading.Event()
+        self.fault: Exception | None = None
+
+    def __call__(self, house: Any, edge: Any) -> Any:
+        assert self.may.wait(30)
+        if self.fault:
+            raise self.fault
+        return create_app(house, edge)
+
+
+@pytest.fixture
+def early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[World, Slow]]:
+    """A box that is ready and has no routes yet; it has an integration and a rule from an earlier run."""
+    with World(tmp_path / "data") as world:
+        world.rule("")
+        world.receives("sentry", "event_alert", issue="1", title="before")
+        world.stopped()
+        it = Slow()
+        monkeypatch.setattr(entrance, "_build", it)
+        try:
+            world.restarted()
+            yield world, it
+        finally:
+            it.may.set()
+
+
+def test_an_alert_is_taken_and_told_before_the_routes_are_there(early: tuple[World, Slow]) -> None:
+    world, slow = early
+    assert world.api.get("/health/ready").status_code == 200
+    assert world.receives("sentry", "event_alert", issue="2", title="early")["duplicate"] is False
+    world.after(seconds=10)
+    assert world.told[-1] == ("#oncall", "early")
+    assert not slow.may.is_set()
+
+
+def test_who_asks_for_a_route_waits_for_it_and_is_answered(early: tuple[World, Slow]) -> None:
+    world, slow = early
+    with ThreadPoolExecutor(4) as pool:
+        asked = [
+            pool.submit(world.api.get, "/api/alert-groups"),
+            pool.submit(world.api.get, "/health"),
+            pool.submit(world.api.get, "/nowhere"),
+            pool.submit(world.api.post, "/webhooks/slack/actions", content=b"payload=x"),
+        ]
+        time.sleep(0.3)
+        assert not any(one.done() for one in asked)
+        slow.may.set()
+        groups, health, nowhere, pressed = (one.result(20) for one in asked)
+    assert [group["title"] for group in groups.json()["items"]] == ["before"]
+    assert health.json()["components"]["process"]["status"] == "ok"
+    assert nowhere.status_code == 404
+    assert pressed.status_code == 401, "its own route judged it, not the door for webhooks"
+
+
+def test_what_is_said_early_is_what_the_route_says_later(early: tuple[World, Slow]) -> None:
+    world, slow = early
+
+    def said(method: str, path: str) -> tuple[int, str, dict[str, str]]:
+        answer = world.api.request(method, path)
+        text = re.sub(r"\d+ ms", "N ms", answer.text)
+        return answer.status_code, text, {k: v for k, v in answer.headers.items() if k not in OWN}
+
+    before = [said(method, path) for method in ("GET", "HEAD") for path in EARLY]
+    slow.may.set()
+    world.api.get("/api/alert-groups").raise_for_status()
+    assert [said(method, path) for method in ("GET", "HEAD") for path in EARLY] == before
+    counted = world.program.app.state.edge.requests  # type: ignore[union-attr]
+    assert counted["/health/ready", "GET", 200] == 2, "both are counted under the route's name"
+
+
+def test_a_stop_before_the_routes_are_there_is_in_order(early: tuple[World, Slow]) -> None:
+    world, slow = early
+    threading.Timer(0.3, slow.may.set).start()
+    assert world._call(world.program.stop(), 30) is True  # type: ignore[union-attr]
+    world.running = False
+
+
+def test_routes_that_cannot_be_built_end_the_program_loudly(early: tuple[World, Slow]) -> None:
+    """A box without its API must not look well: it ends, and is started again."""
+    world, slow = early
+    slow.fault = ValueError("two routes at one path")
+    slow.may.set()
+    program = world.program
+    assert program is not None
+    world._call(program.wait())
+    assert program.failed is slow.fault
+
+
+def test_every_route_below_webhooks_is_known_to_the_entrance() -> None:
+    """Before the routes are there, the raw door would take its requests for webhooks."""
+    below = {path for route in routes() for path in route.paths if path.startswith("/webhooks/")}
+    assert below == set(entrance.ROUTED)
