@@ -58,6 +58,7 @@ class Jobs:
     def _each_minute(self) -> None:
         self._wait(self._house.watch.tick(self._house.now()))
         self._wait(self._house.configure.tidy())
+        self._wait(self._house.keyring.tend())
 
     def _each_night(self) -> None:
         self._wait(self._house.watch.prune(self._house.now()))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from signalcraft.cli import audit, files, keys, process, senders, setup, shows, user
+from signalcraft.cli import audit, files, keyring, keys, process, senders, setup, shows, user
 from signalcraft.cli.terminal import complain
 from signalcraft.errors import BadSetting, Fault, Invalid
 
@@ -44,14 +44,18 @@ def root(ctx: click.Context, debug: bool) -> None:
 
 
 for _command in (
-    process.serve, process.demo, setup.init, setup.check_config, user.user, keys.apikey, files.apply, files.export,
-    audit.audit, senders.send, process.status, setup.migrate, shows.openapi, shows.version,
+    process.serve, process.demo, setup.init, setup.check_config, user.user, keys.apikey, keyring.keys, files.apply,
+    files.export, audit.audit, senders.send, process.status, setup.migrate, shows.openapi, shows.version,
 ):  # fmt: skip
     root.add_command(_command)
 
 
 def run(args: Sequence[str]) -> int:
-    """Runs one command; its exit code. Says why on standard error, in one line a fault."""
+    """Runs one command; its exit code. Says why on standard error, in one line a fault.
+
+    Whatever it writes is its owner's alone (umask 077).
+    """
+    os.umask(0o077)
     try:
         code = root.main(args=list(args), prog_name="signalcraft", standalone_mode=False)
         sys.stdout.flush()

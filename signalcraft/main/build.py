@@ -21,6 +21,7 @@ from signalcraft.services.health import Health
 from signalcraft.services.house import House
 from signalcraft.services.ingest import Ingest
 from signalcraft.services.invitations import Invitations
+from signalcraft.services.keyring import Keyring
 from signalcraft.services.passwords import Passwords
 from signalcraft.services.people import People
 from signalcraft.services.registry import Registry
@@ -30,7 +31,7 @@ from signalcraft.services.security import Security
 from signalcraft.services.sessions import Sessions
 from signalcraft.services.signin import SignIn
 from signalcraft.services.watch import Watch
-from signalcraft.storage import disks, migrate, outbox, vault, workspaces
+from signalcraft.storage import disks, masterkey, migrate, outbox, vault, workspaces
 from signalcraft.storage.db import Db
 from signalcraft.storage.lock import DataLock
 
@@ -73,6 +74,8 @@ def _open(settings: Settings, data_dir: Path, now: Callable[[], int]) -> House:
         for name in migrate.up(db):
             log.info("migration applied", extra={"migration": name})
         keys = keys or _keys(settings, data_dir, db)
+        trouble = masterkey.settle(keys, settings, data_dir, db, now())
+        masterkey.keep_private(data_dir)
         db.audit_key = keys.derive("audit log")
         with db.direct() as tx:
             workspaces.ensure_default(tx, now())
@@ -87,11 +90,15 @@ def _open(settings: Settings, data_dir: Path, now: Callable[[], int]) -> House:
         with suppress(Fault, RuntimeError):
             db.stop()
         raise
-    return _wire(settings, data_dir, now, db, keys, registry)
+    house = _wire(settings, data_dir, now, db, keys, registry)
+    if trouble:
+        house.warnings.append(trouble)
+        log.warning(trouble)
+    return house
 
 
 def _keys(settings: Settings, data_dir: Path, db: Db) -> vault.Vault:
-    keys = vault.Vault(vault.load_master_key(settings, data_dir, db))
+    keys = masterkey.open_vault(settings, data_dir, db)
     keys.check(db)
     return keys
 
@@ -122,6 +129,7 @@ def _wire(
         watch=Watch(settings, db, registry, ingest, now),
         configure=configure,
         accounts=Accounts(db, now),
+        keyring=Keyring(settings, db, keys, data_dir, now),
         signin=signin,
         people=people,
         invitations=Invitations(db, people, now),
@@ -130,6 +138,7 @@ def _wire(
         security=Security(settings, db, now),
         started_ms=now(),
     )
+    house.health.more["keys"] = house.keyring.health
     db.on_commit = deliver.wake
     if settings.security.insecure_cookies:
         house.warnings.append(_INSECURE)

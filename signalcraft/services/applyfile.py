@@ -310,8 +310,12 @@ def _workspace(edit: Edit, table: object, applied: Applied) -> None:
 # -- exporting --------------------------------------------------------------------------------------------------------
 
 
-def export(reader: Tx, registry: Registry, workspace_id: int) -> str:
-    """The configuration of a workspace as the file that makes it again; secrets are "kept"."""
+def export(reader: Tx, registry: Registry, workspace_id: int, *, secrets: bool = False) -> str:
+    """The configuration of a workspace as the file that makes it again; secrets are "kept", or (`secrets`) themselves.
+
+    With its secrets a webhook address is told by its token's hash: the sender's own address works again where it is
+    applied. Raises CannotOpen for a secret that cannot be told.
+    """
     held = workspace.seen(reader, workspace_id)
     settings: dict[str, Any] = {"default_channels": held.default_channels}
     if held.fallback_channel is not None:
@@ -319,10 +323,17 @@ def export(reader: Tx, registry: Registry, workspace_id: int) -> str:
     parts = ["[workspace]", *_lines(settings), ""]
     for row in integration_rows.every(reader, workspace_id):
         seen = integrations.seen(reader, registry, row)
-        parts += ["[[integrations]]", *_lines(_entry(row, SOURCE_KINDS.get(row.kind), seen.secrets)), ""]
+        entry = _entry(row, SOURCE_KINDS.get(row.kind), seen.secrets)
+        if secrets:
+            entry |= {"token": f"{integrations.HASHED}{row.token_hash.hex()}"}
+            entry |= registry.secrets_of(reader, workspace_id, integration_rows.secrets_place(row.id), row.secrets)
+        parts += ["[[integrations]]", *_lines(entry), ""]
     for channel in channel_rows.every(reader, workspace_id):
         shown = channels.seen(reader, registry, channel)
-        parts += ["[[channels]]", *_lines(_entry(channel, CHANNEL_KINDS.get(channel.kind), shown.secrets)), ""]
+        entry = _entry(channel, CHANNEL_KINDS.get(channel.kind), shown.secrets)
+        if secrets:
+            entry |= registry.secrets_of(reader, workspace_id, channel_rows.secrets_place(channel.id), channel.secrets)
+        parts += ["[[channels]]", *_lines(entry), ""]
     show = rules.shower(reader, workspace_id)
     for stored in rule_rows.every(reader, workspace_id):
         parts += ["[[rules]]", *_lines(_rule_entry(show(stored.rule()))), ""]

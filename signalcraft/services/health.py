@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -69,6 +69,7 @@ class Health:
         self.ingest = ingest
         self.now = now
         self.version = __version__
+        self.more: dict[str, Callable[[], Awaitable[Component]]] = {}
         self._probe: asyncio.Task[float | None] | None = None
 
     def live(self) -> Component:
@@ -89,6 +90,7 @@ class Health:
             components["channels"] = _channels(status)
             components["unrouted"] = self._unrouted(status)
             components["gaps"] = self._gaps(recent, now_ms)
+            components |= {name: await look() for name, look in self.more.items()}
         components["configuration"] = _configuration(self.registry.problems)
         told = list(warnings)
         components["warnings"] = Component("degraded" if told else "ok", _several(told) if told else "none")

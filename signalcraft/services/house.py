@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from signalcraft.services.health import Health
     from signalcraft.services.ingest import Ingest
     from signalcraft.services.invitations import Invitations
+    from signalcraft.services.keyring import Keyring
     from signalcraft.services.people import People
     from signalcraft.services.registry import Registry
     from signalcraft.services.respond import Respond
@@ -44,6 +45,7 @@ class House:
     watch: Watch
     configure: Configure
     accounts: Accounts
+    keyring: Keyring
     signin: SignIn
     people: People
     invitations: Invitations

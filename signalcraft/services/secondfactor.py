@@ -67,7 +67,7 @@ class SecondFactor:
             if person is None or person.totp is None:
                 return False
             if said.isascii() and said.isdigit() and len(said) == totp.DIGITS:
-                secret = self.vault.open(tx, VAULT_WORKSPACE, _place(person_id), person.totp)
+                secret = self.vault.open(tx, VAULT_WORKSPACE, people.totp_place(person_id), person.totp)
                 step = totp.matching_step(secret, said, now_ms, person.totp_step)
                 if step is not None:
                     people.use_totp_step(tx, person_id, step)
@@ -96,7 +96,7 @@ class SecondFactor:
             person = people.get(tx, person_id)
             if person.totp is not None:
                 raise Conflict("there is a second factor already: take it away first")
-            sealed = self.vault.seal(tx, VAULT_WORKSPACE, _place(person_id), secret, now_ms)
+            sealed = self.vault.seal(tx, VAULT_WORKSPACE, people.totp_place(person_id), secret, now_ms)
             people.offer_totp(tx, person_id, sealed)
             note(tx, now_ms, person_id, "second_factor_offered", _actor(person), {})
             return person
@@ -116,7 +116,7 @@ class SecondFactor:
             person = people.get(tx, person_id)
             if person.totp_new is None or person.totp is not None:
                 raise Conflict("no second factor waits for its first code")
-            secret = self.vault.open(tx, VAULT_WORKSPACE, _place(person_id), person.totp_new)
+            secret = self.vault.open(tx, VAULT_WORKSPACE, people.totp_place(person_id), person.totp_new)
             step = totp.matching_step(secret, code.replace(" ", ""), now_ms)
             if step is None:
                 raise WrongCode("the code is wrong: is the clock of the phone right?", person_id)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from signalcraft.domain import ids
 from signalcraft.domain.roles import Role
 from signalcraft.errors import NotFound
 from signalcraft.storage.db import Row, Tx
@@ -65,6 +66,11 @@ def _person(row: Row) -> Person:
 
 def _one(row: Row | None) -> Person | None:
     return None if row is None else _person(row)
+
+
+def totp_place(person_id: int) -> str:
+    """What the vault binds the secret of a second factor to."""
+    return f"person/{ids.show(person_id)}/totp"
 
 
 def insert(tx: Tx, person: Person) -> None:

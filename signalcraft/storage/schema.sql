@@ -298,7 +298,7 @@ CREATE TABLE vault_key (
     salt blob not null,
     created_ms integer not null,
     retired_ms integer
-) strict;
+, master text not null default '') strict;
 
 CREATE TABLE person (
     id integer primary key,
@@ -453,4 +453,9 @@ CREATE TABLE security_count (
     route text not null,                          
     request_id text not null,
     primary key (hour, workspace_id, kind, address, actor)
+) strict, without rowid;
+
+CREATE TABLE box_secret (
+    name text primary key,
+    sealed blob not null
 ) strict, without rowid;

@@ -2,18 +2,16 @@
 
 A sealed secret is `version (1 byte) | key id (8) | nonce (24) | XChaCha20-Poly1305 ciphertext`. What it belongs to
 (`integration/<id>/secrets`) is authenticated with it, so that it cannot be moved to another row.
+
+The key id names a row of vault_key, and that row the master key it hangs on: while a master key is being replaced
+(storage/rotation.py) the vault knows both, opens what either sealed, and seals with the new one.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
-import os
 import secrets
-import stat
-from pathlib import Path
 from typing import Final
 
 from nacl.bindings import (
@@ -22,17 +20,23 @@ from nacl.bindings import (
 )
 from nacl.exceptions import CryptoError
 
-from signalcraft.config import Settings
 from signalcraft.errors import BadSetting, Fault
 from signalcraft.storage.db import Db, Tx
 
 KEY_FILE: Final = "master.key"
 KEY_BYTES: Final = 32
+BOX: Final = 0
+"""The workspace of what belongs to no workspace: people's second factors, the box's own secrets."""
+CHECK: Final = "vault_check"
+"""The fact that tells which master key the database hangs on."""
+NEXT: Final = "vault_next"
+"""The fact that tells which one it is moving to; there only while it moves."""
+ROOT: Final = "derive"
+"""The box secret that everything derived for a purpose comes from."""
 _VERSION: Final = 1
 _KEY_ID: Final = slice(1, 9)
 _NONCE: Final = slice(9, 33)
-_CHECK: Final = "vault_check"
-_HOW: Final = "32 random bytes in base64, as `openssl rand -base64 32` prints"
+_TAG: Final = 16
 
 
 class CannotOpen(Fault):
@@ -42,49 +46,104 @@ class CannotOpen(Fault):
     status = 500
 
 
-class Vault:
-    """Seals and opens. Safe to share between threads."""
+def check_of(master_key: bytes) -> str:
+    """What tells one master key from another, without saying anything of it: 32 hexadecimal digits."""
+    said = hashlib.blake2b(b"check", key=master_key, digest_size=32, person=b"signalcraft-use")
+    return said.digest()[:16].hex()
 
-    def __init__(self, master_key: bytes) -> None:
-        self._master = master_key
-        self._keys: dict[int, tuple[int, bytes]] = {}
+
+def shown(check: str) -> str:
+    """A master key's id, for people: the first digits of its check value."""
+    return check[:12]
+
+
+def key_id_of(blob: bytes) -> int:
+    """The row of vault_key that a sealed secret names; 0 for what is none."""
+    return int.from_bytes(blob[_KEY_ID], "big") if len(blob) >= _NONCE.stop and blob[0] == _VERSION else 0
+
+
+def box_place(name: str) -> str:
+    """What the vault binds a secret of the box to."""
+    return f"box/{name}"
+
+
+class Vault:
+    """Seals and opens. Safe to share between threads. `others`: master keys that a rotation leaves or goes to."""
+
+    def __init__(self, master_key: bytes, *others: bytes) -> None:
+        self.current = check_of(master_key)
+        self._masters = {check_of(key): key for key in (master_key, *others)}
+        self._keys: dict[int, tuple[int, str, bytes]] = {}
+        self._root = _root_of(master_key)
 
     def __repr__(self) -> str:
         return "Vault(•••)"
 
+    # -- master keys --------------------------------------------------------------------------------------------------
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The check values of the master keys it holds."""
+        return frozenset(self._masters)
+
+    def learn(self, master_key: bytes) -> str:
+        """Holds a further master key from now on; its check value."""
+        check = check_of(master_key)
+        self._masters = {**self._masters, check: master_key}
+        return check
+
+    def keep_only(self, check: str) -> None:
+        """The master key from now on; all others are forgotten, and whatever was derived from them."""
+        self.current = check
+        self._masters = {check: self._masters[check]}
+        self._keys = {number: known for number, known in self._keys.items() if known[1] == check}
+
+    def master_keys(self) -> dict[str, bytes]:
+        """Every master key it holds by its check value, for escrow."""
+        return dict(self._masters)
+
+    # -- deriving -----------------------------------------------------------------------------------------------------
+
     def derive(self, purpose: str) -> bytes:
-        """32 bytes for one purpose alone (signing links); the same for the same master key."""
-        return hashlib.blake2b(purpose.encode(), key=self._master, digest_size=32, person=b"signalcraft-use").digest()
+        """32 bytes for one purpose alone (signing links); the same for this database, whatever its master key is."""
+        return hashlib.blake2b(purpose.encode(), key=self._root, digest_size=32, person=b"signalcraft-use").digest()
+
+    def keep_root(self, tx: Tx, now_ms: int) -> None:
+        """Seals in the database what is derived from, where it is not there yet: no new master key may change it."""
+        if tx.value("select 1 from box_secret where name = ?", (ROOT,)) is None:
+            sealed = self.seal(tx, BOX, box_place(ROOT), self._root, now_ms)
+            tx.run("insert into box_secret (name, sealed) values (?, ?)", (ROOT, sealed))
+
+    def load_root(self, reader: Tx) -> None:
+        """Derives from what the database keeps for that. Raises CannotOpen, and goes on with the master key's own."""
+        sealed = reader.value("select sealed from box_secret where name = ?", (ROOT,))
+        if sealed is not None:
+            self._root = self.open(reader, BOX, box_place(ROOT), sealed)
+
+    # -- sealing ------------------------------------------------------------------------------------------------------
 
     def seal(self, tx: Tx, workspace_id: int, aad: str, data: bytes, now_ms: int) -> bytes:
         """The data, sealed for one place. Makes the workspace's key at its first use."""
         row = tx.one(
-            "select id, salt from vault_key where workspace_id = ? and retired_ms is null order by id desc limit 1",
+            "select id from vault_key where workspace_id = ? and retired_ms is null order by id desc limit 1",
             (workspace_id,),
         )
-        if row is None:
-            row = (tx.new_id(now_ms), secrets.token_bytes(16))
-            tx.run(
-                "insert into vault_key (id, workspace_id, salt, created_ms) values (?, ?, ?, ?)",
-                (row[0], workspace_id, row[1], now_ms),
-            )
-        key_id: int = row[0]
-        salt: bytes = row[1]
+        key_id: int = self._made(tx, workspace_id, now_ms) if row is None else row[0]
+        key = self._key(tx, key_id, workspace_id)
+        if key is None:
+            raise CannotOpen(f"there is no master key to seal {aad} with")
         nonce = secrets.token_bytes(24)
         head = bytes((_VERSION,)) + key_id.to_bytes(8, "big")
-        sealed: bytes = crypto_aead_xchacha20poly1305_ietf_encrypt(
-            data, _bound(head, workspace_id, aad), nonce, self._derived(key_id, workspace_id, salt)
-        )
+        sealed: bytes = crypto_aead_xchacha20poly1305_ietf_encrypt(data, _bound(head, workspace_id, aad), nonce, key)
         return head + nonce + sealed
 
     def open(self, reader: Tx, workspace_id: int, aad: str, blob: bytes) -> bytes:
         """What was sealed for this place. Raises CannotOpen."""
-        if len(blob) < _NONCE.stop or blob[0] != _VERSION:
+        if len(blob) < _NONCE.stop + _TAG or blob[0] != _VERSION:
             raise CannotOpen(f"the secret of {aad} is not in a form that this program seals")
-        key_id = int.from_bytes(blob[_KEY_ID], "big")
-        key = self._key(reader, key_id, workspace_id)
+        key = self._key(reader, key_id_of(blob), workspace_id)
         if key is None:
-            raise CannotOpen(f"the secret of {aad} was sealed with a key that this database does not have")
+            raise CannotOpen(f"the secret of {aad} was sealed with another master key, or is another workspace's")
         try:
             data: bytes = crypto_aead_xchacha20poly1305_ietf_decrypt(
                 blob[_NONCE.stop :], _bound(blob[:9], workspace_id, aad), blob[_NONCE], key
@@ -100,103 +159,51 @@ class Vault:
 
         Raises BadSetting for another one, having touched nothing.
         """
-        ours = self.derive("check")[:16].hex()
         with db.direct() as tx:
-            theirs = tx.value("select value from fact where name = ?", (_CHECK,))
+            theirs = tx.value("select value from fact where name = ?", (CHECK,))
             if theirs is None:
-                tx.run("insert into fact (name, value) values (?, ?)", (_CHECK, ours))
-            elif not hmac.compare_digest(ours, theirs):
-                raise BadSetting(
-                    "this master key is not the one that this database was sealed with: give it its own key "
-                    f"(security.master_key, or {KEY_FILE} in the data directory)",
-                    path="security.master_key",
-                )
+                tx.run("insert into fact (name, value) values (?, ?)", (CHECK, self.current))
+            elif not hmac.compare_digest(self.current, theirs):
+                raise wrong_key()
+
+    def _made(self, tx: Tx, workspace_id: int, now_ms: int) -> int:
+        # The database says which master key counts: this object learns of a rotation only after its commit.
+        facts: dict[str, str] = dict(tx.all("select name, value from fact where name in (?, ?)", (CHECK, NEXT)))
+        master = facts.get(NEXT) or facts.get(CHECK) or self.current
+        key_id = tx.new_id(now_ms)
+        tx.run(
+            "insert into vault_key (id, workspace_id, salt, created_ms, master) values (?, ?, ?, ?, ?)",
+            (key_id, workspace_id, secrets.token_bytes(16), now_ms, master),
+        )
+        return key_id
 
     def _key(self, reader: Tx, key_id: int, workspace_id: int) -> bytes | None:
         known = self._keys.get(key_id)
         if known is None:
-            salt = reader.value("select salt from vault_key where id = ? and workspace_id = ?", (key_id, workspace_id))
-            return None if salt is None else self._derived(key_id, workspace_id, salt)
-        return known[1] if known[0] == workspace_id else None
-
-    def _derived(self, key_id: int, workspace_id: int, salt: bytes) -> bytes:
-        known = self._keys.get(key_id)
-        if known is None:
-            known = (
-                workspace_id,
-                hashlib.blake2b(key=self._master, digest_size=32, salt=salt, person=b"signalcraft-key").digest(),
+            row = reader.one(
+                "select salt, master from vault_key where id = ? and workspace_id = ?", (key_id, workspace_id)
             )
-            self._keys[key_id] = known
-        return known[1]
+            check: str = self.current if row is None else row[1] or self.current
+            master = self._masters.get(check)
+            if row is None or master is None:
+                return None
+            derived = hashlib.blake2b(key=master, digest_size=32, salt=row[0], person=b"signalcraft-key").digest()
+            known = self._keys[key_id] = (workspace_id, check, derived)
+        return known[2] if known[0] == workspace_id else None
+
+
+def wrong_key() -> BadSetting:
+    """The one sentence for a master key that is another database's."""
+    return BadSetting(
+        "this master key is not the one that this database was sealed with: give it its own key "
+        f"(security.master_key, or {KEY_FILE} in the data directory)",
+        path="security.master_key",
+    )
+
+
+def _root_of(master_key: bytes) -> bytes:
+    return hashlib.blake2b(key=master_key, digest_size=32, person=b"signalcraft-root").digest()
 
 
 def _bound(head: bytes, workspace_id: int, aad: str) -> bytes:
     return b"signalcraft\0" + head + workspace_id.to_bytes(8, "big") + aad.encode()
-
-
-# -- the master key ---------------------------------------------------------------------------------------------------
-
-
-def load_master_key(settings: Settings, data_dir: Path, db: Db) -> bytes:
-    """The master key: from the settings, else from `master.key` in the data directory, which a new database gets.
-
-    Raises BadSetting where it is missing, cannot be read, is open to others, or is not a key.
-    """
-    given = settings.security.master_key.reveal()
-    if given:
-        return _decoded(given, "security.master_key")
-    file = data_dir / KEY_FILE
-    try:
-        mode = file.stat().st_mode
-        text = file.read_text("ascii")
-    except FileNotFoundError:
-        return _made(file, db)
-    except (OSError, UnicodeDecodeError) as problem:
-        raise BadSetting(f"the master key {file} cannot be read: {problem}", path="security.master_key") from None
-    if stat.S_IMODE(mode) & 0o077:
-        raise BadSetting(
-            f"the master key {file} is open to others: chmod 600 {file}",
-            path="security.master_key",
-        )
-    return _decoded(text, str(file))
-
-
-def _decoded(text: str, where: str) -> bytes:
-    text = text.strip()
-    try:
-        key = bytes.fromhex(text) if len(text) == 2 * KEY_BYTES else base64.b64decode(text, validate=True)
-    except (ValueError, binascii.Error):
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise BadSetting(f"{where} holds no master key: that is {_HOW}", path="security.master_key")
-    return key
-
-
-def _made(file: Path, db: Db) -> bytes:
-    with db.direct() as tx:
-        used = tx.value(
-            "select (select count(*) from vault_key) + (select count(*) from fact where name = ?)", (_CHECK,)
-        )
-    if used:
-        raise BadSetting(
-            f"the master key is missing: this database holds secrets sealed with it, and {file} is not there; "
-            "put it back, or set security.master_key",
-            path="security.master_key",
-        )
-    key = secrets.token_bytes(KEY_BYTES)
-    # Written whole under another name first: a crash must not leave half a key behind.
-    draft = file.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(handle, base64.b64encode(key) + b"\n")
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    draft.rename(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return key

@@ -15,7 +15,7 @@ from tests.world import World
 
 PROBES = ("/health", "/health/live", "/health/ready", "/health/startup", "/live", "/ready")
 COMPONENTS = {
-    "process", "database", "queue", "deliveries", "channels", "unrouted", "gaps", "configuration", "warnings",
+    "process", "database", "queue", "deliveries", "channels", "unrouted", "gaps", "configuration", "keys", "warnings",
 }  # fmt: skip
 
 

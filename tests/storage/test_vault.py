@@ -15,7 +15,8 @@ from signalcraft.config.model import Security
 from signalcraft.errors import BadSetting
 from signalcraft.storage import migrate
 from signalcraft.storage.db import Db
-from signalcraft.storage.vault import CannotOpen, Vault, load_master_key
+from signalcraft.storage.masterkey import load_master_key
+from signalcraft.storage.vault import CannotOpen, Vault
 
 KEY = bytes(range(32))
 NOW = 1_760_000_000_000

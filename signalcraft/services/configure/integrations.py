@@ -26,7 +26,10 @@ from signalcraft.storage.vault import CannotOpen
 
 OVERLAP_MINUTES: Final = 60
 OVERLAP_MINUTES_MAX: Final = 30 * 24 * 60
+HASHED: Final = "hash:"
+"""How the hash of a token begins that stands in its place: in an export with secrets."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~-]{8,200}")
+_HASH: Final = re.compile(re.escape(HASHED) + r"[0-9a-f]{32}")
 
 
 class Draft(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -60,7 +63,7 @@ def create(edit: Edit, draft: Draft) -> tuple[Integration, Once]:
         given["secret"] = made
     parts = _read(edit, kind, given, {})
     integration_id = edit.tx.new_id(edit.now_ms)
-    token = _fresh_token(edit, draft.token, integration_id)
+    token, hashed, hint = _token(edit, draft.token, integration_id)
     row = Integration(
         id=integration_id,
         workspace_id=edit.workspace_id,
@@ -68,15 +71,16 @@ def create(edit: Edit, draft: Draft) -> tuple[Integration, Once]:
         kind=kind.name,
         config=parts.shown,
         secrets=edit.sealed(store.secrets_place(integration_id), parts.secrets),
-        token_hash=token_hash(token),
-        token_hint=token[-4:],
+        token_hash=hashed,
+        token_hint=hint,
         enabled=draft.enabled is not False,
         created_ms=edit.now_ms,
         updated_ms=edit.now_ms,
     )
     store.insert(edit.tx, row)
     edit.note("integration.created", row.id, name, after=_shown(row))
-    return row, Once(token=token, webhook_url=webhook_url(edit.settings, kind.name, token), secret=made)
+    url = None if token is None else webhook_url(edit.settings, kind.name, token)
+    return row, Once(token=token, webhook_url=url, secret=made)
 
 
 def update(edit: Edit, row: Integration, draft: Draft, *, whole: bool) -> list[str]:
@@ -94,9 +98,8 @@ def update(edit: Edit, row: Integration, draft: Draft, *, whole: bool) -> list[s
     parts = _read(edit, kind, given if whole else {**row.config, **given}, before_secrets)
     row.config = parts.shown
     changes = difference(before, _shown(row)) + secret_difference(before_secrets, parts.secrets)
-    if isinstance(draft.token, str) and token_hash(draft.token) != row.token_hash:
-        token = _fresh_token(edit, draft.token, row.id)
-        row.token_hash, row.token_hint = token_hash(token), token[-4:]
+    if isinstance(draft.token, str) and _hash_given(draft.token) != row.token_hash:
+        _, row.token_hash, row.token_hint = _token(edit, draft.token, row.id)
         changes.append("token: changed")
     if changes:
         if parts.secrets != before_secrets:
@@ -135,8 +138,7 @@ def rotate(
     token = made = None
     if what in ("token", "both"):
         row.previous_token_hash = row.token_hash
-        token = _fresh_token(edit, UNSET, row.id)
-        row.token_hash, row.token_hint = token_hash(token), token[-4:]
+        token, row.token_hash, row.token_hint = _token(edit, UNSET, row.id)
     if what in ("secret", "both"):
         if secret is None:
             made = fresh_secret(kind)
@@ -218,13 +220,20 @@ def made_secret(kind: Kind, given: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _fresh_token(edit: Edit, given: str | UnsetType, integration_id: int) -> str:
+def _token(edit: Edit, given: str | UnsetType, integration_id: int) -> tuple[str | None, bytes, str]:
+    """A token, its hash and what is shown of it; where only its hash is given, nobody here knows the token."""
     token = secrets.token_urlsafe(24) if given is UNSET else given
-    if _TOKEN.fullmatch(token) is None:
+    hashed = _hash_given(token)
+    known = _HASH.fullmatch(token) is None
+    if known and _TOKEN.fullmatch(token) is None:
         raise Invalid("a token has 8 to 200 letters, digits and . _ ~ -", path="token")
-    if store.token_in_use(edit.tx, token_hash(token), integration_id):
+    if store.token_in_use(edit.tx, hashed, integration_id):
         raise Conflict("this token belongs to another integration", path="token")
-    return token
+    return (token, hashed, token[-4:]) if known else (None, hashed, "")
+
+
+def _hash_given(token: str) -> bytes:
+    return bytes.fromhex(token.removeprefix(HASHED)) if _HASH.fullmatch(token) else token_hash(token)
 
 
 def _read(edit: Edit, kind: Kind, given: Mapping[str, Any], stored: Mapping[str, str]) -> Parts:
