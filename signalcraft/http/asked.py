@@ -24,7 +24,12 @@ from signalcraft.storage.origin import Origin, present
 
 SLOW_S: Final = 1.0
 """From how long on a request is slow."""
-READS: Final = frozenset({"/api/routing-rules/test", "/api/invitations/preview"})
+READS: Final = frozenset(
+    {
+        *("/api/routing-rules/test", "/api/invitations/preview"),
+        *(f"/api/auth/{what}/options" for what in ("passkeys", "sign-in/passkey", "step-up/passkey")),
+    }
+)
 """Routes that take a body and change nothing: no row for them."""
 _STREAMS: Final = frozenset({"/api/live"})
 _SIGN_IN: Final = ("/api/auth/", "/api/invitations/accept")

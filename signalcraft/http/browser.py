@@ -110,6 +110,17 @@ class Door:
         """Both taken back."""
         return self._both(connection, "", "", 0)
 
+    def short_cookie(self, connection: Connection, name: str, value: str, max_age_s: int) -> Cookie:
+        """Something that the browser keeps for a while, unseen by scripts; 0 s: taken back."""
+        transport = self.transport(connection)
+        secure = transport == "tls"
+        # Lax: it must come along when another site sends the person back here.
+        return Cookie(_named(name, transport), "/", value, max_age_s, secure=secure, httponly=True, samesite="lax")
+
+    def short_value(self, connection: Connection, name: str) -> str:
+        """What the browser kept under that name; "" for nothing."""
+        return connection.cookies.get(_named(name, self.transport(connection)), "")
+
     def _both(self, connection: Connection, token: str, csrf: str, max_age_s: int) -> list[Cookie]:
         transport = self.transport(connection)
         secure = transport == "tls"

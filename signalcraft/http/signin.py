@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from litestar import Request, Response, get, patch, post
+from litestar.datastructures import Cookie
 from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
@@ -21,8 +22,6 @@ from signalcraft.services.sessions import SessionLive
 from signalcraft.storage import people
 
 TAG: Final = ["sign-in"]
-METHODS: Final = ("password",)
-"""Ways to sign in that this program has."""
 
 # A little more than allowed is read, so that the answer can say what is wrong.
 Password = Annotated[str, Meta(min_length=1, max_length=4 * LENGTH_MAX)]
@@ -33,11 +32,13 @@ AnyRequest = Request[Any, Any, Any]
 
 class State(Struct, frozen=True):
     """What a sign-in page needs to know. `transport`: how this request came; `refused`: nobody can sign in this way,
-    and `hint` says what to do. `needs_setup`: nobody owns this SignalCraft yet.
+    and `hint` says what to do. `needs_setup`: nobody owns this SignalCraft yet. `methods`: password, passkey, oidc, as
+    far as they work here; `oidc_label`: what the button for single sign-on says, null without it.
     """
 
     needs_setup: bool
     methods: list[str]
+    oidc_label: str | None
     version: str
     transport: Transport
     hint: str | None
@@ -144,7 +145,8 @@ async def state(house: TheHouse, request: AnyRequest) -> State:
     transport = door.transport(request)
     return State(
         needs_setup=await house.people.needs_setup(),
-        methods=list(METHODS),
+        methods=house.oidc.doors.methods(),
+        oidc_label=house.settings.oidc.label if house.settings.oidc.issuer else None,
         version=__version__,
         transport=transport,
         hint=door.why_refused() if transport == "refused" else None,
@@ -185,6 +187,12 @@ async def signed_in(house: House, request: AnyRequest, token: str, status_code: 
     me = await _me(house, request, session, next(iter(session.roles)))
     cookies = door_of(request).cookies(request, token, session.token_hash)
     return Response(me, status_code=status_code, cookies=cookies)
+
+
+async def session_cookies(house: House, request: AnyRequest, token: str) -> list[Cookie]:
+    """The cookies of a session that begins, where the answer is no Me."""
+    session = await house.signin.sessions.identify(token)
+    return door_of(request).cookies(request, token, session.token_hash)
 
 
 async def _me(house: House, request: AnyRequest, session: SessionLive, workspace_id: int) -> Me:

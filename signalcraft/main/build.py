@@ -16,20 +16,25 @@ from signalcraft.services.accounts import Accounts
 from signalcraft.services.audit import Audit
 from signalcraft.services.configure import Configure
 from signalcraft.services.deliver import Deliver
+from signalcraft.services.doors import Doors
 from signalcraft.services.gate import Gate
 from signalcraft.services.health import Health
 from signalcraft.services.house import House
 from signalcraft.services.ingest import Ingest
 from signalcraft.services.invitations import Invitations
 from signalcraft.services.keyring import Keyring
+from signalcraft.services.oidc import Oidc
+from signalcraft.services.passkeys import Passkeys
 from signalcraft.services.passwords import Passwords
 from signalcraft.services.people import People
+from signalcraft.services.provider import Provider
 from signalcraft.services.registry import Registry
 from signalcraft.services.respond import Respond
 from signalcraft.services.secondfactor import SecondFactor
 from signalcraft.services.security import Security
 from signalcraft.services.sessions import Sessions
 from signalcraft.services.signin import SignIn
+from signalcraft.services.tickets import Tickets
 from signalcraft.services.watch import Watch
 from signalcraft.storage import disks, masterkey, migrate, outbox, vault, workspaces
 from signalcraft.storage.db import Db
@@ -115,6 +120,7 @@ def _wire(
     second = SecondFactor(db, keys, sessions, now)
     signin = SignIn(db, Gate(settings, db, keys, now), Passwords(), sessions, second, now)
     people = People(settings, db, signin, now)
+    doors, tickets = Doors(settings, people.base), Tickets(now)
     house = House(
         settings=settings,
         data_dir=data_dir,
@@ -133,6 +139,8 @@ def _wire(
         signin=signin,
         people=people,
         invitations=Invitations(db, people, now),
+        oidc=Oidc(settings, db, people, Provider(settings, postman, now), doors, tickets, now),
+        passkeys=Passkeys(db, signin, doors, tickets, now),
         health=Health(settings, db, registry, deliver, ingest, now),
         audit=Audit(settings, db, now),
         security=Security(settings, db, now),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from signalcraft.services.ingest import Ingest
     from signalcraft.services.invitations import Invitations
     from signalcraft.services.keyring import Keyring
+    from signalcraft.services.oidc import Oidc
+    from signalcraft.services.passkeys import Passkeys
     from signalcraft.services.people import People
     from signalcraft.services.registry import Registry
     from signalcraft.services.respond import Respond
@@ -49,6 +51,8 @@ class House:
     signin: SignIn
     people: People
     invitations: Invitations
+    oidc: Oidc
+    passkeys: Passkeys
     health: Health
     audit: Audit
     security: Security

@@ -23,6 +23,7 @@ from signalcraft.domain.people import (
 from signalcraft.domain.roles import Role
 from signalcraft.errors import Conflict, Gone, NotFound
 from signalcraft.services.accounts import key_hash
+from signalcraft.services.doors import shut_in
 from signalcraft.services.gate import WrongCredentials
 from signalcraft.services.sessions import Visitor, note
 from signalcraft.services.signin import SignIn
@@ -202,14 +203,15 @@ class People:
             member = people.member(tx, workspace_id, person_id)
             check_rank(by.role, member.role)
             if role is not None and role != member.role:
-                self._give(tx, workspace_id, by, member, role, now_ms)
+                self.give_in(tx, workspace_id, by, member, role, now_ms)
             if disabled is not None and disabled != (member.person.disabled_ms is not None):
                 self._switch(tx, workspace_id, by, member, disabled, now_ms)
             tx.then(self.sessions.forget)
 
         await self.db.write(work)
 
-    def _give(self, tx: Tx, workspace_id: int, by: By, member: Member, role: Role, now_ms: int) -> None:
+    def give_in(self, tx: Tx, workspace_id: int, by: By, member: Member, role: Role, now_ms: int) -> None:
+        """Another role within a work. Raises Forbidden, Conflict."""
         check_rank(by.role, role)
         if member.person.disabled_ms is None:
             check_owner_stays(member.role, role, people.owners(tx, workspace_id))
@@ -322,6 +324,7 @@ class People:
         self.signin.set_password_in(tx, person, hashed, now_ms)
         if second_factor:
             self.signin.second.end_in(tx, person, actor, now_ms)
+            shut_in(tx, person.id, actor, now_ms)
         ended = self.sessions.end_in(tx, person.id, now_ms)
         self.signin.gate.forgive(tx, person.email)
         note(tx, now_ms, person.id, "password_reset", actor, {"sessions_ended": ended})

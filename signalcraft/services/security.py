@@ -23,6 +23,7 @@ SUSPICIOUS: Final = ("bad_credential", "denied", "forged_request", "bad_signatur
 OF_CODES: Final = {
     "wrong_credentials": "sign_in_failed",
     "wrong_code": "sign_in_failed",
+    "sign_in_refused": "sign_in_failed",
     "too_many": "limit",
     "forbidden": "denied",
     "csrf": "forged_request",

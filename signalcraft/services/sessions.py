@@ -82,8 +82,20 @@ class Sessions:
         self._seen: dict[int, int] = {}
         self._written: dict[int, int] = {}
 
-    def open_in(self, tx: Tx, person_id: int, method: str, visitor: Visitor, now_ms: int, old: bytes = b"") -> str:
-        """A new session; its token, told this once. `old`: the hash of the token that the browser had before."""
+    def open_in(
+        self,
+        tx: Tx,
+        person_id: int,
+        method: str,
+        visitor: Visitor,
+        now_ms: int,
+        old: bytes = b"",
+        *,
+        step_up_ms: int | None = None,
+    ) -> str:
+        """A new session; its token, told this once. `old`: the hash of the token that the browser had before;
+        `step_up_ms`: when they proved themselves, None: just now.
+        """
         token = secrets.token_urlsafe(32)
         session = Session(
             id=tx.new_id(now_ms),
@@ -95,7 +107,7 @@ class Sessions:
             created_ms=now_ms,
             last_seen_ms=now_ms,
             expires_ms=now_ms + self.longest_ms,
-            step_up_ms=now_ms,
+            step_up_ms=now_ms if step_up_ms is None else step_up_ms,
         )
         if old:
             sessions.revoke_token(tx, old, now_ms)

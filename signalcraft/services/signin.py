@@ -77,12 +77,22 @@ class SignIn:
 
         return await self.db.write(work)
 
-    def open_in(self, tx: Tx, person_id: int, method: str, visitor: Visitor, now_ms: int, old: bytes = b"") -> str:
-        """The same within a work."""
+    def open_in(
+        self,
+        tx: Tx,
+        person_id: int,
+        method: str,
+        visitor: Visitor,
+        now_ms: int,
+        old: bytes = b"",
+        *,
+        step_up_ms: int | None = None,
+    ) -> str:
+        """The same within a work. `step_up_ms`: when they proved themselves, None: just now."""
         person = people.find(tx, person_id)
         if person is None or person.disabled_ms is not None or not people.roles(tx, person_id):
             raise WrongCredentials
-        token = self.sessions.open_in(tx, person_id, method, visitor, now_ms, old)
+        token = self.sessions.open_in(tx, person_id, method, visitor, now_ms, old, step_up_ms=step_up_ms)
         said = {"method": method, "address": visitor.address, "user_agent": visitor.user_agent}
         note(tx, now_ms, person_id, "signed_in", Actor("user", ids.show(person_id), person.name), {**said})
         return token

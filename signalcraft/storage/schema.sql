@@ -397,6 +397,34 @@ CREATE TABLE setup_code (
     created_ms integer not null
 ) strict, without rowid;
 
+CREATE TABLE identity (
+    id integer primary key,
+    person_id integer not null references person (id) on delete cascade,
+    issuer text not null,
+    subject text not null,
+    email text not null,                          
+    created_ms integer not null,
+    last_used_ms integer not null,
+    unique (issuer, subject),
+    unique (person_id, issuer)
+) strict;
+
+CREATE TABLE passkey (
+    id integer primary key,
+    person_id integer not null references person (id) on delete cascade,
+    rp_id text not null,                          
+    credential_id blob not null unique,
+    credential blob not null,                     
+    sign_count integer not null,
+    transports text not null,                     
+    synced integer not null,                      
+    name text not null,
+    created_ms integer not null,
+    last_used_ms integer
+) strict;
+
+CREATE INDEX passkey_person on passkey (person_id, id);
+
 CREATE TABLE audit (
     workspace_id integer not null,
     seq integer not null,                         

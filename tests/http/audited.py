@@ -16,6 +16,7 @@ from signalcraft.http.browser import SAFE
 from tests import bodies
 from tests.http.asking import asking, key_of
 from tests.http.browsing import OTHER_PASSWORD, PASSWORD, Browser, browser, person, token_of
+from tests.http.softkey import SoftKey, enrolled
 from tests.world import World
 
 MUTATING = {
@@ -216,6 +217,44 @@ def _confirm(stage: Stage) -> Any:
     return lambda: it.ask("POST", "/api/auth/totp/confirm", {"code": it.code(secret)})
 
 
+def _passkey(method: str, path: str, body: Any = None) -> Callable[[Stage], Any]:
+    def prepared(stage: Stage) -> Any:
+        it = stage.browser()
+        _, number = enrolled(it)
+        return lambda: it.ask(method, path.format(id=number), body)
+
+    return prepared
+
+
+def _passkey_made(stage: Stage) -> Any:
+    it = stage.browser()
+    made = SoftKey(it).made(it.post("/api/auth/passkeys/options")["options"])
+    return lambda: it.ask("POST", "/api/auth/passkeys", {"name": "soft", "credential": made})
+
+
+def _passkey_signed(path: str) -> Callable[[Stage], Any]:
+    def prepared(stage: Stage) -> Any:
+        it = stage.browser()
+        key, _ = enrolled(it)
+        signed = key.signed(it.post(f"{path}/options")["options"])
+        return lambda: it.ask("POST", path, {"credential": signed})
+
+    return prepared
+
+
+def _unlink(stage: Stage) -> Any:
+    from signalcraft.storage import identities
+
+    it = stage.browser()
+    number, now_ms = ids.parse(it.who["person"]["id"]), stage.world.clock.at_ms
+    link = identities.Identity(
+        id=number, person_id=number, issuer="https://login.example.com", subject=str(number), email="",
+        created_ms=now_ms, last_used_ms=now_ms,
+    )  # fmt: skip
+    stage.write(lambda tx: identities.insert(tx, link))
+    return lambda: it.ask("DELETE", f"/api/auth/identities/{ids.show(number)}")
+
+
 def _session(stage: Stage) -> Any:
     it = stage.browser()
     number = it.who["session"]["id"]
@@ -291,6 +330,12 @@ RECIPES: dict[str, Callable[[Stage], Any]] = {
     "POST /api/auth/totp/enrol": _own("POST", "/api/auth/totp/enrol"),
     "POST /api/auth/totp/confirm": _confirm,
     "DELETE /api/auth/totp": _own("DELETE", "/api/auth/totp", totp=True),
+    "POST /api/auth/passkeys": _passkey_made,
+    "PATCH /api/auth/passkeys/{id:str}": _passkey("PATCH", "/api/auth/passkeys/{id}", {"name": "Other"}),
+    "DELETE /api/auth/passkeys/{id:str}": _passkey("DELETE", "/api/auth/passkeys/{id}"),
+    "POST /api/auth/sign-in/passkey": _passkey_signed("/api/auth/sign-in/passkey"),
+    "POST /api/auth/step-up/passkey": _passkey_signed("/api/auth/step-up/passkey"),
+    "DELETE /api/auth/identities/{id:str}": _unlink,
     "POST /api/auth/recovery-codes": _own("POST", "/api/auth/recovery-codes", totp=True),
     "DELETE /api/sessions/{id:str}": _session,
     "DELETE /api/sessions": _own("DELETE", "/api/sessions"),

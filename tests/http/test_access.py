@@ -113,6 +113,10 @@ def test_the_routes_that_are_open_to_everybody_are_these() -> None:
         "/api/auth/setup",
         "/api/auth/sign-in",
         "/api/auth/reset",
+        "/api/auth/oidc/start",
+        "/api/auth/oidc/callback",
+        "/api/auth/sign-in/passkey/options",
+        "/api/auth/sign-in/passkey",
         "/api/invitations/preview",
         "/api/invitations/accept",
     }
@@ -145,6 +149,10 @@ def test_the_dangerous_actions_are_these() -> None:
         "POST /api/auth/totp/confirm",
         "DELETE /api/auth/totp",
         "POST /api/auth/recovery-codes",
+        "POST /api/auth/passkeys/options",
+        "POST /api/auth/passkeys",
+        "DELETE /api/auth/passkeys/{id:str}",
+        "DELETE /api/auth/identities/{id:str}",
     }
 
 

@@ -40,9 +40,8 @@ def setup_code(world: World) -> str:
 
 def test_the_first_visit_makes_the_owner_and_signs_them_in(fresh: World) -> None:
     with Browser(fresh) as sam:
-        assert sam.get("/api/auth/state") == {
-            "needs_setup": True, "methods": ["password"], "version": __version__, "transport": "loopback", "hint": None,
-        }  # fmt: skip
+        state = {"methods": ["password", "passkey"], "oidc_label": None, "version": __version__, "hint": None}
+        assert sam.get("/api/auth/state") == {"needs_setup": True, "transport": "loopback", **state}
         body = {"code": setup_code(fresh), "email": "Sam@Example.com", "name": "Sam", "password": PASSWORD}
         made = sam._began(sam.ask("POST", "/api/auth/setup", body))
         assert made.status_code == 201, made.text

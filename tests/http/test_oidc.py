@@ -1,0 +1,268 @@
+"""Single sign-on: with a provider that is real, and the way there and back."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+import httpx
+import pytest
+
+from tests.http.asking import problem
+from tests.http.browsing import QUIET, Browser, journal, person
+from tests.http.issuing import (
+    CALLBACK,
+    START,
+    Issuer,
+    assert_refused,
+    signs_in,
+    there_and_back,
+    trusting,
+)
+from tests.world import World, free_port
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with Issuer() as it:
+        yield it
+
+
+@pytest.fixture(autouse=True)
+def _honest(issuer: Issuer) -> None:
+    issuer.honest()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[World]:
+    with trusting(issuer, tmp_path_factory.mktemp("world") / "data") as it:
+        yield it
+
+
+# -- a provider that is real ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def provider() -> Iterator[str]:
+    """oidc-provider-mock, which is Authlib's server side, in a process of its own; its issuer."""
+    port = free_port()
+    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "--require-nonce", "true"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    issuer = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(200):
+            try:
+                httpx.get(f"{issuer}/jwks", trust_env=False).raise_for_status()
+                break
+            except httpx.TransportError:
+                assert process.poll() is None, "the provider did not start"
+                time.sleep(0.1)
+        yield issuer
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_somebody_signs_in_through_a_real_provider(tmp_path: Path) -> None:
+    with provider() as issuer:
+        registered = httpx.post(
+            f"{issuer}/oauth2/clients", json={"redirect_uris": ["http://127.0.0.1/"]}, trust_env=False
+        ).json()
+        settings = {
+            "oidc.issuer": issuer, "oidc.client_id": "any", "oidc.client_secret": registered["client_secret"],
+            "oidc.allowed_domains": "example.com", "oidc.label": "Example",
+        }  # fmt: skip
+        with World(tmp_path / "data", **QUIET, **settings) as world:
+            world.clock.at_ms = round(time.time() * 1000)
+            person(world, "owner@example.com", "owner")
+            claims = {"email": "kim@example.com", "email_verified": True, "name": "Kim  Example"}
+            httpx.put(f"{issuer}/users/kim", json=claims, trust_env=False).raise_for_status()
+            with Browser(world) as kim, httpx.Client(trust_env=False) as there:
+                state = kim.get("/api/auth/state")
+                assert (state["methods"], state["oidc_label"]) == (["password", "passkey", "oidc"], "Example")
+                begun = kim.ask("GET", f"{START}?next=/alerts%3Fstatus%3Dopen")
+                assert begun.status_code == 302, begun.text
+                form = there.get(begun.headers["location"])
+                assert form.status_code == 200, form.text
+                sent = there.post(begun.headers["location"], data={"sub": "kim"})
+                assert sent.status_code == 302, sent.text
+                back = urlsplit(sent.headers["location"])
+                assert f"{back.scheme}://{back.netloc}{back.path}" == f"{world.api.base_url}".rstrip("/") + CALLBACK
+                done = kim.ask("GET", f"{back.path}?{back.query}")
+                assert (done.status_code, done.headers.get("location")) == (303, "/alerts?status=open"), done.text
+                kim.who = kim.get("/api/auth/me")
+                assert kim.who["person"] | {"id": ""} == {"id": "", "email": "kim@example.com", "name": "Kim Example"}
+                assert (kim.who["role"], kim.who["session"]["method"]) == ("viewer", "oidc")
+                assert kim.who["has_password"] is False
+                (link,) = kim.get("/api/auth/identities")["items"]
+                assert (link["issuer"], link["subject"], link["email"]) == (issuer, "kim", "kim@example.com")
+                assert [verb for verb, _ in journal(world)][-3:] == ["person_added", "identity_linked", "signed_in"]
+                # The code and the state are used up.
+                problem(kim.ask("GET", f"{back.path}?{back.query}"), 410, "sign_in_stale")
+
+            with Browser(world) as eve:  # the person says no at the provider
+                begun = eve.ask("GET", START)
+                sent = httpx.post(begun.headers["location"], data={"action": "deny"}, trust_env=False)
+                back = urlsplit(sent.headers["location"])
+                problem(eve.ask("GET", f"{CALLBACK}?{back.query}"), 401, "sign_in_refused")
+
+
+# -- a provider that does as it is told -------------------------------------------------------------------------------
+
+
+def test_what_is_asked_of_the_provider(world: World, issuer: Issuer) -> None:
+    with Browser(world) as it:
+        begun = it.ask("GET", START)
+        url = urlsplit(begun.headers["location"])
+        asked = {name: values[0] for name, values in parse_qs(url.query).items()}
+        assert f"{url.scheme}://{url.netloc}{url.path}" == f"{issuer.url}/authorize"
+        assert asked["redirect_uri"] == f"{str(world.api.base_url).rstrip('/')}{CALLBACK}"
+        assert asked["scope"] == "openid email profile"
+        for name in ("state", "nonce", "code_challenge"):  # 256 bits each, and not the same
+            assert re.fullmatch(r"[\w-]{43}", asked[name])
+        assert len({asked["state"], asked["nonce"], asked["code_challenge"]}) == 3
+        cookie = begun.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=lax" in cookie
+        assert "Max-Age=600" in cookie
+        assert asked["state"] not in cookie
+        other = parse_qs(urlsplit(it.ask("GET", START).headers["location"]).query)
+        assert other["state"] != [asked["state"]]
+        assert other["nonce"] != [asked["nonce"]]
+
+
+# -- the way there and back -------------------------------------------------------------------------------------------
+
+
+def test_an_answer_counts_once_in_the_browser_that_asked_and_for_ten_minutes(world: World, issuer: Issuer) -> None:
+    issuer.claims = {"sub": "state", "email": "state@example.com"}
+    with Browser(world) as one, Browser(world) as other:
+        problem(one.ask("GET", CALLBACK), 410, "sign_in_stale")
+        problem(one.ask("GET", f"{CALLBACK}?code=x&state=y"), 410, "sign_in_stale")
+        url = one.ask("GET", START).headers["location"]
+        brought = issuer.consents(url)
+        # Somebody else's answer, made to be opened by a victim: their browser holds no such sign-in.
+        other.ask("GET", START)
+        problem(other.client.get(CALLBACK, params=brought), 410, "sign_in_stale")
+        for change in ({"state": ""}, {"state": brought["state"][:-1] + "A"}, {"state": "é"}):
+            one.ask("GET", START)
+            problem(one.client.get(CALLBACK, params={**brought, **change}), 410, "sign_in_stale")
+        cookie = one.client.cookies
+        url = one.ask("GET", START).headers["location"]
+        brought, kept = issuer.consents(url), cookie["signalcraft-oidc"]
+        assert one.client.get(CALLBACK, params=brought).status_code == 303
+        assert "signalcraft-oidc" not in one.client.cookies
+        problem(one.client.get(CALLBACK, params=brought), 410, "sign_in_stale")
+        issuer.codes[brought["code"]] = {}
+        one.client.cookies.set("signalcraft-oidc", kept)
+        problem(one.client.get(CALLBACK, params=brought), 410, "sign_in_stale")
+        assert brought["code"] in issuer.codes  # the provider was not even asked
+        one.client.cookies.delete("signalcraft-oidc")
+        url = one.ask("GET", START).headers["location"]
+        world.clock.at_ms += 600_000
+        problem(one.client.get(CALLBACK, params=issuer.consents(url)), 410, "sign_in_stale")
+
+
+def test_a_code_of_another_sign_in_is_refused(world: World, issuer: Issuer) -> None:
+    """Injected into somebody's browser: the PKCE verifier does not fit it, nor would the nonce."""
+    issuer.claims = {"sub": "injected", "email": "injected@example.com"}
+    with Browser(world) as attacker, Browser(world) as victim:
+        code = issuer.consents(attacker.ask("GET", START).headers["location"])["code"]
+        assert_refused(there_and_back(victim, issuer, code=code))
+        assert_refused(there_and_back(victim, issuer, code="made-up"))
+        assert_refused(there_and_back(victim, issuer, code="", error="access_denied"))
+        assert_refused(there_and_back(victim, issuer, iss="https://evil.example"))
+        assert there_and_back(victim, issuer, iss=issuer.url).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "https://evil.example/", "//evil.example/", "/\\evil.example", "\\\\evil.example", "javascript:alert(1)", "",
+        "evil", "/\t/evil.example", "/a\r\nSet-Cookie: x=y", "/é", "http:evil.example", "/" + "a" * 2000,
+    ],
+)  # fmt: skip
+def test_one_is_sent_to_no_other_site(world: World, issuer: Issuer, path: str) -> None:
+    with Browser(world) as it:
+        answer = it.client.get(START, params={"next": path})
+        problem(answer, 422, "invalid", "next")
+        assert "location" not in answer.headers
+
+
+def test_a_path_that_was_changed_in_the_cookie_is_not_followed(world: World, issuer: Issuer) -> None:
+    with Browser(world) as it:
+        begun = it.ask("GET", f"{START}?next=/alerts")
+        brought = issuer.consents(begun.headers["location"])
+        kept = it.client.cookies["signalcraft-oidc"]
+        it.client.cookies.clear()
+        it.client.cookies.set("signalcraft-oidc", kept.partition(".")[0] + "." + quote("/other", safe=""))
+        problem(it.client.get(CALLBACK, params=brought), 410, "sign_in_stale")
+
+
+def test_a_person_with_a_browser_is_told_in_words(world: World, issuer: Issuer) -> None:
+    with Browser(world) as it:
+        answer = it.client.get(CALLBACK, headers={"accept": "text/html,application/xhtml+xml"})
+        assert (answer.status_code, answer.headers["content-type"]) == (410, "text/html; charset=utf-8")
+        assert "You are not signed in" in answer.text
+        assert f'href="{START}"' in answer.text
+        assert answer.headers["x-request-id"] in answer.text
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_a_provider_that_is_away_or_talks_nonsense_is_said_to_be(tmp_path: Path, issuer: Issuer) -> None:
+    well_known = "/.well-known/openid-configuration"
+    with trusting(issuer, tmp_path / "data") as world, Browser(world) as it:
+        issuer.status = {well_known: 500}
+        problem(it.ask("GET", START), 502, "provider_unavailable")
+        issuer.status = {}
+        for wrong in (
+            {"issuer": f"{issuer.url}/"},
+            {"token_endpoint": "http://"},
+            {"authorization_endpoint": "javascript:alert(1)"},
+            {"jwks_uri": 7},
+        ):
+            issuer.metadata = wrong
+            problem(it.ask("GET", START), 502, "provider_unavailable")
+        issuer.metadata = {"authorization_response_iss_parameter_supported": True}
+        assert_refused(there_and_back(it, issuer))  # it says that it names itself, and did not
+        for path in ("/jwks", "/token"):
+            issuer.status = {path: 503}
+            problem(there_and_back(it, issuer, iss=issuer.url), 502, "provider_unavailable")
+
+
+def test_a_provider_inside_ones_own_network_must_be_named(tmp_path: Path, issuer: Issuer) -> None:
+    with trusting(issuer, tmp_path / "data", **{"outbound.allow": ""}) as world, Browser(world) as it:
+        before = len(issuer.asked)
+        problem(it.ask("GET", START), 502, "provider_unavailable")
+        assert len(issuer.asked) == before
+
+
+def test_without_a_provider_there_is_nothing(tmp_path: Path) -> None:
+    with World(tmp_path / "data", **QUIET) as world, Browser(world) as it:
+        problem(it.ask("GET", START), 404, "not_found")
+        problem(it.ask("GET", CALLBACK), 404, "not_found")
+        assert it.get("/api/auth/state")["oidc_label"] is None
+
+
+def test_a_secret_in_the_body_and_userinfo_for_those_providers_that_want_it_so(tmp_path: Path, issuer: Issuer) -> None:
+    issuer.metadata = {
+        "token_endpoint_auth_methods_supported": ["client_secret_post"],
+        "userinfo_endpoint": f"{issuer.url}/userinfo",
+    }
+    with trusting(issuer, tmp_path / "data") as world:
+        issuer.userinfo = {"sub": "thin", "email": "thin@example.com", "email_verified": "true", "name": "Thin"}
+        thin = {"sub": "thin", "email": None, "email_verified": None, "name": None}
+        assert signs_in(world, issuer, **thin).status_code == 303
+        issuer.userinfo["sub"] = "somebody else"
+        assert_refused(signs_in(world, issuer, **thin))
+        # The address of one and the word for it of the other prove nothing.
+        issuer.userinfo = {"sub": "mix", "email": "mix@example.com", "email_verified": None}
+        assert_refused(signs_in(world, issuer, sub="mix", email=None, email_verified=True))
+        issuer.userinfo = {"sub": "mix", "email": None, "email_verified": True}
+        assert_refused(signs_in(world, issuer, sub="mix", email="mix@example.com", email_verified=None))
