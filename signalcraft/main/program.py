@@ -201,12 +201,13 @@ class Program:
 async def _serve(settings: Settings) -> int:
     program = Program(settings)
     loop = asyncio.get_running_loop()
-    await program.start()
-    settling = asyncio.create_task(_settle(program))
-    await _tell_setup_code(program.house)
+    # Before the start: who sees that it is ready may ask it to end in the same moment.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, program.ask_to_stop)
     loop.add_signal_handler(signal.SIGHUP, program.renew)
+    await program.start()
+    settling = asyncio.create_task(_settle(program))
+    await _tell_setup_code(program.house)
     await program.wait()
     # Whatever hangs, the end comes: systemd's own limit is 60 s.
     loop.call_later(45, lambda: os._exit(1))

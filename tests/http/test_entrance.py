@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 import time
@@ -12,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from signalcraft.config import load
 from signalcraft.http import entrance
 from signalcraft.http.app import create_app, routes
-from tests.world import World
+from signalcraft.main import Program
+from tests.world import World, free_port
 
 EARLY = ["/health/ready", "/ready", "/health/live", "/live", "/health/startup"]
 OWN = {"x-request-id", "date", "content-length"}
@@ -117,3 +120,18 @@ def test_every_route_below_webhooks_is_known_to_the_entrance() -> None:
     """Before the routes are there, the raw door would take its requests for webhooks."""
     below = {path for route in routes() for path in route.paths if path.startswith("/webhooks/")}
     assert below == set(entrance.ROUTED)
+
+
+def test_a_start_that_is_asked_to_end_before_it_is_over_ends_in_order(tmp_path: Path) -> None:
+    """The signals are heard from the start on."""
+
+    async def run() -> bool:
+        overrides = {"data.dir": str(tmp_path / "data"), "http.listen": f"127.0.0.1:{free_port()}"}
+        program = Program(load(overrides=overrides, environ={}).settings)
+        program.ask_to_stop()
+        await program.start()
+        await program.wait()
+        return await program.stop() and program.failed is None
+
+    assert asyncio.run(run())
+    assert list((tmp_path / "data").glob("*.sock")) == []
