@@ -60,6 +60,7 @@ _FAULTS: Final = {
     "Invalid": (422, "A field or parameter is wrong; `errors` names it."),
     "TooMany": (429, "Too many requests; Retry-After says when to come back."),
     "Internal": (500, "Something went wrong on our side; the log has it under the request id."),
+    "Unavailable": (502, "The identity provider does not answer, or not as it should."),
     "Busy": (503, "Nothing can be written just now; Retry-After says when to come back."),
 }
 _HEALTH: Final = ("/health", "/health/live", "/health/ready", "/health/startup", "/live", "/ready")
@@ -68,8 +69,10 @@ _MORE: Final = {
     ("get", "/api/live"): ("Busy",),
     ("post", "/api/auth/setup"): ("NotSignedIn", "Forbidden", "Invalid", "TooMany"),
     ("post", "/api/auth/sign-in"): ("NotSignedIn", "Forbidden", "Invalid", "TooMany"),
-    ("get", "/api/auth/oidc/start"): ("Forbidden", "NotFound", "Invalid"),
-    ("get", "/api/auth/oidc/callback"): ("NotSignedIn", "Forbidden", "NotFound", "Gone", "TooMany", "Busy"),
+    ("get", "/api/auth/oidc/start"): ("Forbidden", "NotFound", "Invalid", "Unavailable"),
+    ("get", "/api/auth/oidc/callback"): (
+        *("NotSignedIn", "Forbidden", "NotFound", "Gone", "TooMany", "Unavailable", "Busy"),
+    ),
     ("post", "/api/auth/passkeys"): ("Gone",),
     ("post", "/api/auth/sign-in/passkey/options"): ("Forbidden",),
     ("post", "/api/auth/sign-in/passkey"): ("NotSignedIn", "Forbidden", "Gone", "Invalid", "TooMany"),

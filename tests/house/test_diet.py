@@ -19,8 +19,8 @@ from tests.world import free_port
 NEVER = {"attr", "faker", "hypothesis", "playwright", "polyfactory", "pydantic", "pytest"}
 """Installed beside us at most; nothing of ours needs them."""
 AT_FIRST_USE = {
-    "aiosmtplib", "certifi", "cryptography", "duckdb", "httpcore", "httpx", "pygments", "rich", "sentry_sdk",
-    "webauthn", "websockets",
+    "aiosmtplib", "certifi", "cryptography", "duckdb", "fido2", "httpcore", "httpx", "joserfc", "pygments", "rich",
+    "sentry_sdk", "websockets",
 }  # fmt: skip
 """Only some boxes need them, or only at times."""
 AFTER_READINESS = {"litestar", "multipart", "prometheus_client", "yaml"}

@@ -155,7 +155,7 @@ def test_every_code_of_a_problem_is_told_and_shown(document: dict[str, Any]) -> 
             assert example["value"]["code"] == code
             assert example["value"]["status"] == codes[code]
         shown |= examples.keys()
-    assert codes.keys() - shown <= {"method_not_allowed", "provider_unavailable"}  # of no route, or of one
+    assert codes.keys() - shown <= {"method_not_allowed"}  # of no route
 
 
 def test_who_may_is_told_as_the_table_says(document: dict[str, Any]) -> None:
