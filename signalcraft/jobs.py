@@ -63,9 +63,10 @@ class Jobs:
     def _each_night(self) -> None:
         self._wait(self._house.watch.prune(self._house.now()))
         self._wait(self._house.signin.prune(self._house.now()))
-
         self._wait(self._house.audit.tidy())
         self._wait(self._house.security.tidy())
+        self._wait(self._house.faults.tidy())
+
     def _wait(self, work: Coroutine[Any, Any, Any]) -> None:
         if self._house.stopping:
             work.close()

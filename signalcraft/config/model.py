@@ -38,13 +38,43 @@ class Data(Section, frozen=True):
 
 
 class Log(Section, frozen=True):
-    """What the program says on standard error."""
+    """What the program says on standard error, and into files where one is named."""
 
     level: Annotated[Literal["debug", "info", "warning", "error"], says("The least level that is written.")] = "info"
     format: Annotated[
         Literal["auto", "json", "text"],
-        says("json: one object a line; text: for people; auto: text on a terminal, else json."),
+        says("json: one object a line; text: for people; auto: text on a terminal, else json (in a file always)."),
     ] = "auto"
+    requests: Annotated[
+        Literal["failed", "all"],
+        says(
+            "failed: a line for each request answered with 400 or more; all: for every one but webhooks, health and "
+            "metrics."
+        ),
+    ] = "failed"
+    file: Annotated[
+        str,
+        says(
+            "A file for the log, besides standard error; `NAME.error.log` beside it holds errors alone. Each day "
+            "begins a new one; earlier ones are packed: `NAME.log.2026-03-01.gz`. Empty: none, which suits "
+            "systemd's journal.",
+        ),
+    ] = ""
+    file_days: Annotated[int, says("Days for which such files are kept.", ge=1, le=3650)] = 14
+    file_mb: Annotated[int, says("Size in megabytes at which a new file begins within a day.", ge=1, le=100_000)] = 100
+
+
+class Errors(Section, frozen=True):
+    """What becomes of errors of the program itself. They are kept in the appliance either way."""
+
+    sentry_dsn: Annotated[
+        Secret,
+        says(
+            "The DSN of an error tracker that speaks Sentry's protocol, for errors of this program: class, place and "
+            "masked message, never a request's body, headers or cookies. Empty: nothing is sent anywhere.",
+            credential="signalcraft-sentry-dsn",
+        ),
+    ] = field(default_factory=Secret)
 
 
 class Slack(Section, frozen=True):
@@ -218,6 +248,7 @@ class Settings(Section, frozen=True):
     http: Http = field(default_factory=Http)
     data: Data = field(default_factory=Data)
     log: Log = field(default_factory=Log)
+    errors: Errors = field(default_factory=Errors)
     slack: Slack = field(default_factory=Slack)
     outbound: Outbound = field(default_factory=Outbound)
     limits: Limits = field(default_factory=Limits)

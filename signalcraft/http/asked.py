@@ -8,12 +8,14 @@ every mutating route writes, whoever wrote the route.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from litestar import Request, Response
 
+from signalcraft import logs
 from signalcraft.errors import Fault
 from signalcraft.http.auth import BadKey, Caller
 from signalcraft.http.browser import SAFE, Door
@@ -31,8 +33,11 @@ READS: Final = frozenset(
     }
 )
 """Routes that take a body and change nothing: no row for them."""
+_QUIET: Final = ("/health", "/live", "/ready", "/metrics", "/api/live")
 _STREAMS: Final = frozenset({"/api/live"})
 _SIGN_IN: Final = ("/api/auth/", "/api/invitations/accept")
+
+log = logging.getLogger(__name__)
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Message = MutableMapping[str, Any]
@@ -41,26 +46,31 @@ Message = MutableMapping[str, Any]
 async def recorded(app: App, state: Any, scope: Any, receive: Any, send: Any) -> None:
     """Serves one request. `state`: the app's."""
     began_s = time.perf_counter()
+    # It stays when this returns: the edge's line about the answer is written behind it, in the same task.
+    logs.about.set({})
+    status = size = 0
+
+    async def counting(message: Message) -> None:
+        nonlocal status, size
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        else:
+            size += len(message.get("body", b""))
+        await send(message)
+
     try:
         if scope["method"] in SAFE:
-            await app(scope, receive, send)
+            await app(scope, receive, counting)
         else:
-            await _written_down(app, state, scope, receive, send)
+            await _written_down(app, state, scope, receive, counting)
     finally:
         took_s = time.perf_counter() - began_s
-        said = scope["state"]
-        said["duration_ms"] = round(took_s * 1000, 1)
+        logs.tell(duration_ms=round(took_s * 1000, 1), address=state.door.address(scope), bytes=size)
         template = scope.get("path_template", "unmatched")
         if took_s >= SLOW_S and template not in _STREAMS:
-            state.house.db.slow.saw("request", f"{scope['method']} {template}", took_s, **who(said))
-
-
-def who(said: MutableMapping[str, Any]) -> dict[str, str | int]:
-    """Who asked, for a line of the log: `user` and `workspace`, as far as they are known."""
-    caller: Caller | None = said.get("caller")
-    if caller is None:
-        return {}
-    return {"user": f"{caller.actor.kind}:{caller.actor.id}", "workspace": caller.workspace_id}
+            state.house.db.slow.saw("request", f"{scope['method']} {template}", took_s)
+        if status < 400 and state.house.settings.log.requests == "all" and not template.startswith(_QUIET):
+            log.info("answered", extra={"method": scope["method"], "route": template, "status": status})
 
 
 async def _written_down(app: App, state: Any, scope: Any, receive: Any, send: Any) -> None:

@@ -17,6 +17,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.params import SkipValidation
 from msgspec import Struct
 
+from signalcraft import logs
 from signalcraft.config.limits import Limits
 from signalcraft.domain import ids, roles
 from signalcraft.domain.group import Actor
@@ -249,6 +250,7 @@ def _counts(name: str, scope: Mapping[str, Any]) -> bool:
 async def _let_in(connection: Connection, access: Access) -> None:
     caller = await _caller(connection)
     connection.scope["state"]["caller"] = caller
+    logs.tell(user=f"{caller.actor.kind}:{caller.actor.id}", workspace=caller.workspace_id)
     if caller.may(access):
         return
     if access.resource == "account":

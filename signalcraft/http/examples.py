@@ -65,6 +65,8 @@ FIELDS: Final[dict[str, Any]] = {
     "current": "EXAMPLE password", "data": {}, "dedup_key": None, "detail": "It works.", "disabled_at": None,
     "dry_run": True, "email": "oncall@example.com", "environment": "production", "episode": 1, "erased": 0,
     "errors": [], "event": None, "events": 40, "expected": "production", "failures": 0, "field": "environment",
+    "fingerprint": "9f86d081884c7d659a2feaa0c55ad015", "place": "http.keys.list_keys:62", "release": "0.1.0",
+    "trace": "", "level": "error",
     "first_seq": 1, "group_key": "generic:checkout is down", "groups": 4, "has_account": False, "head": "9f86d081884c",
     "headers": {"content-type": "application/json"}, "hint": None, "holds": True, "integration": "checkout",
     "issuer": "https://id.example.com", "key": "sc_EXAMPLE", "kind": "generic", "label": "Generic JSON",

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from signalcraft import logs
+from signalcraft import __version__, logs
 from signalcraft.config import Settings
 from signalcraft.errors import Fault
 from signalcraft.postman import Postman
@@ -17,6 +18,7 @@ from signalcraft.services.audit import Audit
 from signalcraft.services.configure import Configure
 from signalcraft.services.deliver import Deliver
 from signalcraft.services.doors import Doors
+from signalcraft.services.faults import Faults
 from signalcraft.services.gate import Gate
 from signalcraft.services.health import Health
 from signalcraft.services.house import House
@@ -39,6 +41,9 @@ from signalcraft.services.watch import Watch
 from signalcraft.storage import disks, masterkey, migrate, outbox, vault, workspaces
 from signalcraft.storage.db import Db
 from signalcraft.storage.lock import DataLock
+
+if TYPE_CHECKING:
+    from signalcraft.postman.reports import Reports
 
 log = logging.getLogger(__name__)
 
@@ -144,8 +149,11 @@ def _wire(
         health=Health(settings, db, registry, deliver, ingest, now),
         audit=Audit(settings, db, now),
         security=Security(settings, db, now),
+        faults=Faults(db, now, _reports(settings)),
         started_ms=now(),
     )
+    house.health.more["errors"] = house.faults.health
+    house.faults.listen()
     house.health.more["keys"] = house.keyring.health
     db.on_commit = deliver.wake
     if settings.security.insecure_cookies:
@@ -154,9 +162,19 @@ def _wire(
     return house
 
 
+def _reports(settings: Settings) -> Reports | None:
+    dsn = settings.errors.sentry_dsn.reveal()
+    if not dsn:
+        return None
+    from signalcraft.postman.reports import Reports
+
+    return Reports(dsn, __version__, settings.profile, settings.outbound.ca_file)
+
+
 async def close_house(house: House, lock: DataLock) -> bool:
     """Ends what `open_house` began: outbound connections, the writer, the lock. False: not drained in time."""
     await house.postman.close()
+    house.faults.close()
     drained = house.db.stop()
     lock.release()
     if not drained:

@@ -126,6 +126,7 @@ class Program:
     async def _second(self) -> None:
         await self.house.ingest.refusals.flush()
         await self.house.security.flush()
+        await self.house.faults.flush()
         await self.house.watch.tick(self.now())
 
     async def _alive(self) -> None:
@@ -186,6 +187,7 @@ class Program:
         self._stop.set()
         for task in self._tasks:
             task.cancel()
+        self.house.faults.deaf()
         self.house.db.abandon()
         await asyncio.wait(self._tasks, timeout=5)
         if self._front is not None:

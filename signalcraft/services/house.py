@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from signalcraft.services.audit import Audit
     from signalcraft.services.configure import Configure
     from signalcraft.services.deliver import Deliver
+    from signalcraft.services.faults import Faults
     from signalcraft.services.health import Health
     from signalcraft.services.ingest import Ingest
     from signalcraft.services.invitations import Invitations
@@ -56,6 +57,7 @@ class House:
     health: Health
     audit: Audit
     security: Security
+    faults: Faults
     started_ms: int = 0
     ready: bool = False
     stopping: bool = False

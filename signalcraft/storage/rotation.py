@@ -56,6 +56,7 @@ PLAIN: Final = frozenset(
         *("passkey.credential", "passkey.credential_id"),  # public keys
         *("audit.who_salt", "audit.who_digest", "audit.what_salt", "audit.what_digest", "audit.chain", "audit.mac"),
         *("audit_head.first_chain", "audit_head.chain", "audit_head.mac"),
+        "fault.fingerprint",
     }
 )
 """Every other column of bytes: hashes, and what the vault has no part in."""

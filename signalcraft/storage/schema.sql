@@ -483,6 +483,23 @@ CREATE TABLE security_count (
     primary key (hour, workspace_id, kind, address, actor)
 ) strict, without rowid;
 
+CREATE TABLE fault (
+    fingerprint blob primary key,                 
+    kind text not null,                           
+    logger text not null,
+    place text not null,                          
+    level text not null,
+    message text not null,                        
+    trace text not null,
+    release text not null,
+    request_id text not null,
+    n integer not null,
+    first_ms integer not null,
+    last_ms integer not null
+) strict, without rowid;
+
+CREATE INDEX fault_last on fault (last_ms);
+
 CREATE TABLE box_secret (
     name text primary key,
     sealed blob not null

@@ -23,7 +23,7 @@ class Slow:
         self._lock = threading.Lock()
         self._known: dict[str, list[float]] = {}
 
-    def saw(self, what: str, text: str, took_s: float, **more: str | int) -> None:
+    def saw(self, what: str, text: str, took_s: float) -> None:
         """`text`: the SQL with its placeholders, the name of a work or of a route; never a value."""
         number = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
         now_s = time.monotonic()
@@ -39,5 +39,5 @@ class Slow:
                 return
             times, slowest = int(known[1]), known[2]
             known[:] = [now_s, 0, 0.0]
-        told = {**more, "hash": number, "what": " ".join(text.split())[:500], "duration_ms": round(slowest * 1000)}
+        told = {"hash": number, "what": " ".join(text.split())[:500], "duration_ms": round(slowest * 1000)}
         log.warning("a slow %s", what, extra=told | ({"times": times} if times > 1 else {}))

@@ -46,6 +46,19 @@ def test_what_only_commands_do_is_one_row_each(either: Box) -> None:
     assert all(row["who"]["id"].startswith("local:") for row in found)
 
 
+def test_what_is_done_with_the_master_key_is_one_row_each_and_the_chain_outlives_it(either: Box) -> None:
+    words = either.root / "words"
+    words.write_text("quilted-Fjord-otter-8-quilted\n")
+    words.chmod(0o600)
+    sealed = ("--passphrase-file", str(words))
+    either.run("keys", "export", "-o", str(either.root / "escrow.json"), *sealed)
+    either.run("export", "--with-secrets", "-o", str(either.root / "all.sealed"), *sealed)
+    either.run("keys", "rotate")
+    found = exported(either)
+    assert [row["verb"] for row in found] == ["master_key_exported", "secrets_exported", "master_key_rotated"]
+    assert either.run("audit", "verify").stdout.startswith("The audit log of default holds: 3 rows.")
+
+
 def test_verify_says_that_it_holds_and_where_it_ends(either: Box) -> None:
     either.run("user", "add", SAM, "--role", "owner", "--password-stdin", stdin=PASSWORD)
     said = either.run("audit", "verify").stdout

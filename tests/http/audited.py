@@ -342,6 +342,8 @@ RECIPES: dict[str, Callable[[Stage], Any]] = {
     "PATCH /api/people/{id:str}": _thing("PATCH", "/api/people/{id}", "somebody", {"role": "viewer", "disabled": True}),
     "DELETE /api/people/{id:str}": _thing("DELETE", "/api/people/{id}", "somebody"),
     "POST /api/people/{id:str}/reset-link": _thing("POST", "/api/people/{id}/reset-link", "somebody", {}),
+    "POST /api/people/{id:str}/export": _thing("POST", "/api/people/{id}/export", "somebody"),
+    "POST /api/people/{id:str}/erase": _thing("POST", "/api/people/{id}/erase", "somebody"),
     "POST /api/people/{id:str}/unlock": _thing("POST", "/api/people/{id}/unlock", "somebody"),
     "POST /api/invitations": lambda stage: (
         lambda: stage.ask("POST", "/api/invitations", {"email": f"{stage.name()}@example.com", "role": "member"})
@@ -355,5 +357,10 @@ ELSEWHERE = {
     "POST /control/people": "tests/cli/test_audit.py",
     "POST /control/people/{id:str}/password": "tests/cli/test_audit.py",
     "POST /control/integrations/{name:str}/webhook": "tests/cli/test_audit.py",
+    "POST /control/keys/rotate": "tests/cli/test_audit.py",
+    "POST /control/keys/escrow": "tests/cli/test_audit.py",
+    "POST /control/config/export": "tests/cli/test_audit.py",
+    "POST /control/person/export": "tests/cli/test_person.py",
+    "POST /control/person/erase": "tests/cli/test_person.py",
 }
 """Asked otherwise than by HTTP with JSON: the test that counts their rows."""

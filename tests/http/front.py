@@ -34,7 +34,7 @@ class Front(Desk):
             registry=self.registry, postman=absent, ingest=absent, respond=absent, deliver=absent, watch=absent,
             configure=self.configure, accounts=accounts, keyring=absent, health=absent, signin=absent, people=absent,
             invitations=absent, oidc=absent, passkeys=absent, ready=True, audit=Audit(self.settings, self.db, now),
-            security=Security(self.settings, self.db, now),
+            security=Security(self.settings, self.db, now), faults=absent,
         )  # fmt: skip
         self.app = create_app(house)
         self.keys = {

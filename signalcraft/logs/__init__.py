@@ -17,18 +17,23 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, TextIO, TypeVar
 from urllib.parse import quote
 
 from signalcraft.config.model import Log
 from signalcraft.config.secret import MASK
+from signalcraft.logs.files import DailyFile
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 """The request or job that the present work belongs to; "" for none."""
+
+about: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("about", default=None)
+"""Fields of every line of the present request: who asks, in which workspace. The dict is the request's own."""
 
 _SECRET_LENGTH_MIN = 6  # a shorter word masked everywhere would hide the log, not the secret
 _DEPTH_MAX = 6
@@ -124,6 +129,13 @@ def carry(work: Callable[P, R]) -> Callable[P, R]:
     return carried
 
 
+def tell(**fields: Any) -> None:
+    """Adds fields to every further line of the present request; does nothing outside of one."""
+    context = about.get()
+    if context is not None:
+        context |= fields
+
+
 @contextmanager
 def within(request: str) -> Iterator[None]:
     """What is logged inside belongs to this request or job."""
@@ -158,6 +170,8 @@ class TextLines(logging.Formatter):
         message, trace, extra = _said(record)
         fields = "".join(f" {name}={_word(value)}" for name, value in extra.items())
         head = f"{_rfc3339(record.created)[11:-1]} {record.levelname:<7} {record.name.removeprefix('signalcraft.')}"
+        # What somebody else wrote must not look like a line of ours.
+        message = message.replace("\r", "\\r").replace("\n", "\n    ")
         return "\n".join(filter(None, (f"{head}: {message}{' ' if fields else ''}{fields}", trace)))
 
 
@@ -165,6 +179,9 @@ def _said(record: logging.LogRecord) -> tuple[str, str, dict[str, Any]]:
     """Message, traceback and fields of a record, masked in one pass over all texts: masking is the dear part."""
     extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     request = getattr(record, "request_id", "") or request_id.get()
+    context = about.get()
+    if context:
+        extra = {**context, **extra}
     if request:
         extra = {"request_id": request, **extra}
     plain = _plain([record.getMessage(), _trace(record), extra])
@@ -243,18 +260,23 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 def setup(settings: Log, stream: TextIO | None = None) -> None:
-    """Sends every log line to standard error (or `stream`), as the settings ask. Replaces what was set before.
+    """Sends every log line to standard error (or `stream`), as the settings ask, and into files where they name one.
 
-    What no code caught ends in the log too, so that no traceback leaves unmasked.
+    Replaces what was set before. What no code caught ends in the log too, so that no traceback leaves unmasked.
+    Raises BadSetting where the file cannot be written.
     """
     stream = stream or sys.stderr
     as_json = settings.format == "json" or (settings.format == "auto" and not stream.isatty())
     handler = _Handler(stream)
     handler.setFormatter(JsonLines() if as_json else TextLines())
     root = logging.getLogger()
+    files = _files(settings)
     for old in root.handlers[:]:
         root.removeHandler(old)
-    root.addHandler(handler)
+        if isinstance(old, DailyFile):
+            old.close()
+    for each in (handler, *files):
+        root.addHandler(each)
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     root.setLevel(level)
     for name in _TAMED:
@@ -266,6 +288,21 @@ def setup(settings: Log, stream: TextIO | None = None) -> None:
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
+
+
+def _files(settings: Log) -> list[DailyFile]:
+    """The file and the one for errors alone beside it: `signalcraft.log` and `signalcraft.error.log`."""
+    if not settings.file:
+        return []
+    path = Path(settings.file)
+    errors = path.with_name(f"{path.stem}.error{path.suffix}")
+    files = [DailyFile(each, settings.file_days, settings.file_mb * 1_000_000) for each in (path, errors)]
+    for each in files:
+        # One line a record, whatever stands in it: text only where it was asked for.
+        each.setFormatter(TextLines() if settings.format == "text" else JsonLines())
+        each.open()
+    files[1].setLevel(logging.ERROR)
+    return files
 
 
 def flush() -> None:
