@@ -15,6 +15,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from signalcraft.domain.addresses import BLOCKED
 from signalcraft.domain.delivery import Broken, Mail, Note, Outcome, Refused, Reply, Retry, Sent, Step
 from signalcraft.domain.event import Secret, clip
 from signalcraft.domain.replies import came_back
@@ -102,7 +103,8 @@ def compose(config: Config, note: Note, receipt: dict[str, str]) -> list[Step]:
     message = EmailMessage(policy=email.policy.SMTP)
     message["From"] = Address(display_name=name or "SignalCraft", addr_spec=address)
     message["To"] = ", ".join(config.recipients)
-    message["Subject"] = _subject(note, receipt)
+    # Other people's text may look like an encoded word (RFC 2047), which the library would decode.
+    message["Subject"] = _subject(note, receipt).replace("=?", "= ?")
     message["Date"] = rfc5322(note.now_ms)
     message["Message-ID"] = f"<{_atom(note.group.id)}.{note.group.episode}.{_atom(note.delivery_id)}@{domain}>"
     if note.kind != "test":
@@ -274,6 +276,8 @@ def judge(config: Config, note: Note, step: Step, reply: Reply) -> Outcome:
         return Sent(_receipt(step, server))
     if reply.headers.get("smtp-lacks"):
         return Broken(f"{came_back(reply)}: check the server, its port and the security setting")
+    if reply.error.startswith(BLOCKED):
+        return Broken(f"{reply.error}; the operator can allow it (outbound.allow)")
     if code == 0:
         return Retry(f"the mail server could not be asked: {came_back(reply)}")
     if code < 500:

@@ -16,6 +16,9 @@ BLOCKED = "blocked: "
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 _COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291, deprecated, still routed by some stacks
 
+_PLATFORM = frozenset({ipaddress.IPv4Address("168.63.129.16")})
+"""Public by its number, but what answers there is the cloud that the box stands in (Azure's WireServer)."""
+
 
 class Allowed:
     """The operator's exceptions: networks ("10.0.0.0/8", "192.168.1.5") and host names ("hooks.internal"; "*.internal"
@@ -48,6 +51,13 @@ class Allowed:
         labels = plain.split(".")
         return any("*." + ".".join(labels[n:]) in self._names for n in range(1, len(labels)))
 
+    def covers(self, text: str) -> bool:
+        """The same of an address as text."""
+        try:
+            return self.address(ipaddress.ip_address(text.partition("%")[0]))
+        except ValueError:
+            return False
+
     def address(self, address: Address) -> bool:
         """Whether this address lies in an allowed network."""
         return any(a.version == n.version and a in n for a in _faces(address) for n in self._networks)
@@ -71,6 +81,7 @@ def objection(text: str, allowed: Allowed) -> str:
             (not face.is_global, "a private address"),
             (isinstance(face, ipaddress.IPv6Address) and face.is_site_local, "a private address"),
             (face.is_reserved, "a reserved address"),
+            (face in _PLATFORM, "an address of the cloud's own services"),
         ):
             if wrong:
                 return words

@@ -50,7 +50,7 @@ class Postman:
         await asyncio.to_thread(self._load_mail)
         from signalcraft.postman.mail import hand_over
 
-        return await hand_over(step, self.tls)
+        return await hand_over(step, self.tls, self._allowed, self._look_up)
 
     async def _opened(self) -> tuple[Caller, Caller]:
         async with self._loading:

@@ -13,10 +13,10 @@ from typing import Any
 
 import httpcore
 
-from signalcraft.domain.addresses import BLOCKED, Allowed, objection
+from signalcraft.domain.addresses import BLOCKED, Allowed
 from signalcraft.postman.names import Resolve
+from signalcraft.postman.reach import Unreachable, addresses_of
 
-ADDRESSES_TRIED = 4
 LEAST_SHARE_S = 2.0
 
 
@@ -69,7 +69,10 @@ class Guard(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """A connection to the first address that answers. Raises httpcore.ConnectError with words for people."""
-        addresses = await self._addresses(host, port)
+        try:
+            addresses = await addresses_of(host, port, self._allowed, self._look_up)
+        except Unreachable as problem:
+            raise httpcore.ConnectError(str(problem)) from problem
         share = None if timeout is None else max(timeout / len(addresses), LEAST_SHARE_S)
         fault: httpcore.ConnectError | httpcore.ConnectTimeout = httpcore.ConnectError("no address")
         for address in addresses:
@@ -78,21 +81,6 @@ class Guard(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as this:
                 fault = this
         raise fault
-
-    async def _addresses(self, host: str, port: int) -> list[str]:
-        try:
-            addresses = await self._look_up(host, port)
-        except (OSError, UnicodeError) as fault:
-            raise httpcore.ConnectError(f"{host} has no address") from fault
-        if not addresses:
-            raise httpcore.ConnectError(f"{host} has no address")
-        if self._allowed is not None and not self._allowed.name(host):
-            # One bad address refuses the name: with several, which one is taken is chance.
-            for address in addresses:
-                why = objection(address, self._allowed)
-                if why:
-                    raise httpcore.ConnectError(f"{BLOCKED}{host} leads to {why}")
-        return addresses[:ADDRESSES_TRIED]
 
     async def connect_unix_socket(
         self,

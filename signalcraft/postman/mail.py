@@ -11,7 +11,10 @@ import aiosmtplib
 import msgspec
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPRecipientRefused, SMTPResponseException
 
+from signalcraft.domain.addresses import Allowed
 from signalcraft.domain.delivery import Mail, Reply
+from signalcraft.postman.names import Resolve
+from signalcraft.postman.reach import Unreachable, addresses_of
 from signalcraft.postman.words import socket_words
 
 
@@ -40,8 +43,7 @@ class _Talk:
         self.phase = "connect"
         self.refused: dict[str, str] = {}
         self.client = SMTP(
-            hostname=mail.host,
-            port=mail.port,
+            hostname=mail.host,  # what its certificate must name; the connection is made by us
             # Looking up our own full name can take a resolver's whole patience; the short one will do.
             local_hostname=socket.gethostname() or "localhost",
             timeout=mail.timeout_s,
@@ -50,10 +52,10 @@ class _Talk:
             tls_context=tls,
         )
 
-    async def say(self) -> str:
+    async def say(self, addresses: list[str]) -> str:
         """Hands the mail over; the server's last words. Raises what aiosmtplib raises, _Lacks and _Refused."""
         client, mail = self.client, self.mail
-        await client.connect()
+        await client.connect(sock=await _connected(addresses, mail), port=None)
         await client.ehlo()
         if mail.security == "starttls":
             if not client.supports_extension("starttls"):
@@ -104,7 +106,28 @@ class _Talk:
             raise _Refused(best.code if best else 550, best.message if best else "no recipients")
 
 
-async def hand_over(mail: Mail, tls: ssl.SSLContext) -> Reply:
+async def _connected(addresses: list[str], mail: Mail) -> socket.socket:
+    """A connection to the first address that answers. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    fault: OSError = OSError("no address")
+    for address in addresses:
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            async with asyncio.timeout(max(mail.timeout_s / len(addresses), 2.0)):
+                await loop.sock_connect(sock, (address.partition("%")[0], mail.port))
+        except OSError as this:  # a TimeoutError among them
+            sock.close()
+            fault = this
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise fault
+
+
+async def hand_over(mail: Mail, tls: ssl.SSLContext, allowed: Allowed, look_up: Resolve) -> Reply:
     """Reply.status is the SMTP code that settled it, its body {"text", "refused"}, its headers `smtp-phase` and, where
     the server does not offer what the settings ask for, `smtp-lacks`. Never raises, but for cancellation.
     """
@@ -117,7 +140,7 @@ async def hand_over(mail: Mail, tls: ssl.SSLContext) -> Reply:
         return Reply(status=0, error="the mail cannot be sent: its server's name is not valid")
     try:
         async with asyncio.timeout(mail.timeout_s):
-            text = await talk.say()
+            text = await talk.say(await addresses_of(mail.host, mail.port, allowed, look_up))
     except Exception as fault:
         return _fault(talk, fault)
     else:
@@ -162,7 +185,9 @@ def _fault(talk: _Talk, fault: Exception) -> Reply:
     headers = {"smtp-phase": talk.phase}
     if isinstance(fault, _Lacks):
         return Reply(status=0, headers={**headers, "smtp-lacks": fault.what}, error=str(fault))
-    if isinstance(fault, TimeoutError):  # aiosmtplib's are its subclasses
+    if isinstance(fault, Unreachable):
+        words = str(fault)
+    elif isinstance(fault, TimeoutError):  # aiosmtplib's are its subclasses
         words = f"no answer within {talk.mail.timeout_s:g} s"
     elif isinstance(fault, aiosmtplib.SMTPServerDisconnected):
         words = "the mail server hung up"

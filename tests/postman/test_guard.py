@@ -64,6 +64,45 @@ def test_ipv6_loopback() -> None:
     assert reached("[::1]", ipv6=True, private_ok=True)[0].status == 200
 
 
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_inside_is_not_followed(code: int) -> None:
+    """Nor any other: the address of the answer is nobody's whom we checked."""
+
+    async def work(postman: Postman) -> tuple[Reply, int]:
+        async with http_server(answer()) as inside:
+            moved = f"HTTP/1.1 {code} Moved\r\nLocation: {inside.url()}\r\nContent-Length: 0\r\n\r\n".encode()
+            async with http_server(moved) as outside:
+                reply = await postman.send(replace(CALL, url=outside.url(host="shop.example")))
+                return reply, inside.connections
+
+    reply, connections = run(work, allow=["shop.example"], look_up=to("127.0.0.1"))
+    assert (reply.status, connections) == (code, 0)
+
+
+def test_a_name_that_changes_its_mind_between_two_calls_is_judged_each_time() -> None:
+    async def work(postman: Postman) -> tuple[list[Reply], int]:
+        async with http_server(answer(close=True)) as server:
+            url = server.url(host="shop.example")
+            return [await postman.send(replace(CALL, url=url)) for _ in range(2)], server.connections
+
+    replies, connections = run(work, allow=["127.0.0.1"], look_up=to("127.0.0.1", "10.0.0.1"))
+    assert replies[0].status == 200
+    assert replies[1].error == "blocked: shop.example leads to a private address"
+    assert connections == 1
+
+
+def test_this_boxs_own_public_address_is_inside_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A firewall in front of it lets through what comes from the box itself."""
+    monkeypatch.setattr("signalcraft.postman.reach.objection", lambda address, allowed: "")  # as if it were public
+    assert reached("shop.example", look_up=to("127.0.0.1"))[0].error == "blocked: shop.example leads to this box itself"
+    assert reached("shop.example", look_up=to("127.0.0.1"), allow=["127.0.0.1"])[0].status == 200
+
+
+@pytest.mark.parametrize("address", ["168.63.129.16", "100.100.100.200", "192.0.0.192", "::ffff:169.254.169.254"])
+def test_no_clouds_metadata_service_is_reached(address: str) -> None:
+    assert reached("shop.example", look_up=to(address))[0].error.startswith("blocked: shop.example leads to ")
+
+
 @pytest.mark.parametrize(
     "host", ["169.254.169.254", "10.0.0.1", "192.168.1.1", "[fe80::1]", "[fd00:ec2::254]", "[ff02::1]"]
 )

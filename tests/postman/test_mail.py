@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from signalcraft.channels import email as channel
 from signalcraft.domain.delivery import Broken, Mail, Refused, Reply, Retry, Sent
 from signalcraft.postman import Postman
+from signalcraft.postman.names import Resolve, resolve
 from tests.channels.notes import NOTE
 from tests.postman.loopback import AUTHORITY, closed_port, server_tls
 from tests.postman.test_http import run
@@ -32,6 +33,9 @@ MAIL = Mail(
     message=b"Subject: test\r\nMessage-ID: <1@example.com>\r\n\r\nhello\r\n.dot\r\n",
     timeout_s=5.0,
 )
+
+INSIDE = ["127.0.0.0/8", "::1"]
+"""These servers stand on loopback, which an operator has to allow."""
 
 
 class Inbox:
@@ -119,7 +123,7 @@ def sent(inbox: Inbox, *, server: dict[str, Any] | None = None, ca_file: str = A
         async with mail_server(inbox, **(server or {})) as port:
             return await postman.send(replace(MAIL, port=port, **changes))
 
-    found: Reply = run(work, ca_file=ca_file)
+    found: Reply = run(work, ca_file=ca_file, allow=INSIDE)
     return found
 
 
@@ -147,7 +151,7 @@ def test_a_composed_mail_arrives_and_is_judged() -> None:
             (step,) = channel.compose(replace(config, port=port), NOTE, {})
             return channel.judge(config, NOTE, step, await postman.send(step))
 
-    outcome = run(work)
+    outcome = run(work, allow=INSIDE)
     assert isinstance(outcome, Sent)
     assert outcome.receipt["message_id"].encode() in inbox.taken[0].content  # type: ignore[operator]
 
@@ -273,7 +277,7 @@ def test_nothing_listens() -> None:
         async with closed_port() as port:
             return await postman.send(replace(MAIL, host="127.0.0.1", port=port))
 
-    reply = run(work)
+    reply = run(work, allow=INSIDE)
     assert (reply.status, reply.error, reply.sent_maybe) == (
         0, "the connection was refused: nothing listens there", False,
     )  # fmt: skip
@@ -295,7 +299,7 @@ def test_a_greeting_that_is_none(greeting: bytes, status: int | None) -> None:
         finally:
             server.close()
 
-    reply = run(work)
+    reply = run(work, allow=INSIDE)
     if status is None:
         assert not isinstance(judged(reply), Sent)
     else:
@@ -320,3 +324,55 @@ def test_a_mail_that_cannot_be_sent_is_a_reply(changes: dict[str, Any]) -> None:
     reply = sent(inbox, **changes)
     assert not isinstance(judged(reply), Sent)
     assert inbox.taken == []
+
+
+# -- where a mail server may stand ------------------------------------------------------------------------------------
+
+
+def reached(host: str, allow: list[str], look_up: Resolve = resolve) -> tuple[Reply, int]:
+    """The reply of a mail through a server on loopback under that host, and how many the server took."""
+    inbox = Inbox()
+
+    async def work(postman: Postman) -> Reply:
+        async with mail_server(inbox, at="127.0.0.1") as port:
+            return await postman.send(replace(MAIL, host=host, port=port))
+
+    reply: Reply = run(work, allow=allow, look_up=look_up)
+    return reply, len(inbox.taken)
+
+
+def looking_up(*addresses: str) -> Resolve:
+    """A name server that gives these, one a question; the last for ever."""
+    left = list(addresses)
+
+    async def look_up(host: str, port: int) -> list[str]:
+        return [left.pop(0) if len(left) > 1 else left[0]]
+
+    return look_up
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0177.0.0.1", "2130706433", "::ffff:127.0.0.1", "0.0.0.0"])
+def test_a_mail_server_inside_our_own_network_needs_the_operators_leave(host: str) -> None:
+    reply, taken = reached(host, [])
+    assert reply.error.startswith("blocked: ")
+    assert (reply.status, taken, reply.sent_maybe) == (0, 0, False)
+    outcome = judged(reply)
+    assert isinstance(outcome, Broken)
+    assert "outbound.allow" in outcome.why
+
+
+@pytest.mark.parametrize("allow", [["127.0.0.1"], ["127.0.0.0/8"], ["relay.example"]])
+def test_a_mail_server_that_the_operator_allows(allow: list[str]) -> None:
+    reply, taken = reached("relay.example", allow, looking_up("127.0.0.1"))
+    assert (reply.status, taken) == (250, 1)
+
+
+def test_the_metadata_service_is_no_mail_server() -> None:
+    reply, _ = reached("mail.example", ["127.0.0.0/8", "10.0.0.0/8"], looking_up("169.254.169.254"))
+    assert reply.error == "blocked: mail.example leads to a link-local address"
+
+
+def test_a_mail_servers_name_is_asked_once_and_the_address_that_was_checked_is_connected() -> None:
+    """The second answer leads elsewhere: nobody asks for it."""
+    reply, taken = reached("mail.example", ["127.0.0.1"], looking_up("127.0.0.1", "169.254.169.254"))
+    assert (reply.status, taken) == (250, 1)
