@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from signalcraft.cli import audit, faults, files, keyring, keys, process, senders, setup, shows, user
+from signalcraft.cli import audit, faults, files, keyring, keys, person, process, senders, setup, shows, user
 from signalcraft.cli.terminal import complain
 from signalcraft.errors import BadSetting, Fault, Invalid
 
@@ -44,7 +44,8 @@ def root(ctx: click.Context, debug: bool) -> None:
 
 
 for _command in (
-    process.serve, process.demo, setup.init, setup.check_config, user.user, keys.apikey, keyring.keys, files.apply,
+    process.serve, process.demo, setup.init, setup.check_config, user.user, keys.apikey,
+    keyring.keys, person.person, files.apply,
     files.export, audit.audit, senders.send, process.status, faults.errors, setup.migrate, shows.openapi, shows.version,
 ):  # fmt: skip
     root.add_command(_command)

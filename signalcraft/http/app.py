@@ -45,6 +45,7 @@ from signalcraft.http import (
     sessions,
     signin,
     stories,
+    subjects,
 )
 from signalcraft.http.asked import answered, recorded
 from signalcraft.http.auth import Rates, provide_caller
@@ -74,6 +75,7 @@ MODULES: Final = (
     passkeys,
     sessions,
     people,
+    subjects,
     audit,
     faults,
     answers,

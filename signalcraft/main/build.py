@@ -17,6 +17,7 @@ from signalcraft.services.accounts import Accounts
 from signalcraft.services.audit import Audit
 from signalcraft.services.configure import Configure
 from signalcraft.services.deliver import Deliver
+from signalcraft.services.erasure import Erasure
 from signalcraft.services.doors import Doors
 from signalcraft.services.faults import Faults
 from signalcraft.services.gate import Gate
@@ -141,6 +142,7 @@ def _wire(
         configure=configure,
         accounts=Accounts(db, now),
         keyring=Keyring(settings, db, keys, data_dir, now),
+        erasure=Erasure(db, keys, people, now),
         signin=signin,
         people=people,
         invitations=Invitations(db, people, now),

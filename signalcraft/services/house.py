@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from signalcraft.services.audit import Audit
     from signalcraft.services.configure import Configure
     from signalcraft.services.deliver import Deliver
+    from signalcraft.services.erasure import Erasure
     from signalcraft.services.faults import Faults
     from signalcraft.services.health import Health
     from signalcraft.services.ingest import Ingest
@@ -49,6 +50,7 @@ class House:
     configure: Configure
     accounts: Accounts
     keyring: Keyring
+    erasure: Erasure
     signin: SignIn
     people: People
     invitations: Invitations

@@ -144,6 +144,8 @@ def test_the_dangerous_actions_are_these() -> None:
         "PATCH /api/people/{id:str}",
         "DELETE /api/people/{id:str}",
         "POST /api/people/{id:str}/reset-link",
+        "POST /api/people/{id:str}/export",
+        "POST /api/people/{id:str}/erase",
         "POST /api/invitations",
         "POST /api/auth/totp/enrol",
         "POST /api/auth/totp/confirm",

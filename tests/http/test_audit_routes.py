@@ -163,6 +163,8 @@ def test_the_lines_of_the_export_can_be_verified_by_anybody(stage: Stage) -> Non
     for line in lines:
         row = json.loads(line)
         for part in ("who", "what"):
+            if row[part] is None:
+                continue  # erased: its digest still counts below
             text = json.dumps(row[part], ensure_ascii=False, separators=(",", ":"))
             digest = hashlib.sha256(bytes.fromhex(row[f"{part}_salt"]) + text.encode()).hexdigest()
             assert digest == row[f"{part}_digest"], line
