@@ -100,6 +100,15 @@ FIELDS: Final[dict[str, Any]] = {
 """By the name of the field. Secrets say EXAMPLE: none is one."""
 
 OF_TYPE: Final[dict[tuple[str, str], Any]] = {
+    ("ErasedOut", "person"): "erased-5f0c1be09a7d",
+    ("ErasedOut", "rows"): {"journal": 12, "alert_group": 3},
+    ("ErasedOut", "named"): ['channel "mail"'],
+    ("SubjectData", "about"): {"ids": [_ID], "marks": ["sam@example.com"], "names": ["Sam"]},
+    ("SubjectData", "account"): {"person": [{"email": "sam@example.com", "name": "Sam"}]},
+    ("SubjectData", "invitations"): [],
+    ("SubjectData", "records"): {"journal": [], "alert_group": [], "event": [], "inbox": []},
+    ("SubjectData", "audit"): [],
+    ("SubjectData", "configuration"): ['channel "mail"'],
     ("ActorOut", "id"): "U024BE7LH",
     ("ActorOut", "kind"): "slack",
     ("ActorOut", "name"): "On call",

@@ -167,10 +167,6 @@ class SecondFactor:
         return hmac.new(self._key, person_id.to_bytes(8, "big") + plain.encode(), hashlib.blake2b).digest()[:16]
 
 
-def _place(person_id: int) -> str:
-    return f"person/{ids.show(person_id)}/totp"
-
-
 def _actor(person: Person) -> Actor:
     return Actor("user", ids.show(person.id), person.name)
 
