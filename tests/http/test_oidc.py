@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -269,3 +270,43 @@ def test_a_secret_in_the_body_and_userinfo_for_those_providers_that_want_it_so(t
         assert_refused(signs_in(world, issuer, sub="mix", email=None, email_verified=True))
         issuer.userinfo = {"sub": "mix", "email": None, "email_verified": True}
         assert_refused(signs_in(world, issuer, sub="mix", email="mix@example.com", email_verified=None))
+
+
+def test_over_tls_the_cookie_can_be_set_by_this_host_alone(tmp_path: Path, issuer: Issuer) -> None:
+    settings = {"http.public_url": "https://alerts.example.com", "http.trusted_proxies": "127.0.0.1"}
+    with trusting(issuer, tmp_path / "data", **settings) as world:
+        with Browser(world, **{"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}) as it:
+            begun = it.ask("GET", START)
+            cookie = begun.headers["set-cookie"]
+            assert cookie.startswith("__Host-signalcraft-oidc=")
+            assert "Secure" in cookie
+            assert "Path=/" in cookie
+            assert quote(f"https://alerts.example.com{CALLBACK}", safe="") in begun.headers["location"]
+            brought = issuer.consents(begun.headers["location"])
+            kept = it.client.cookies["__Host-signalcraft-oidc"]
+            back = it.client.get(CALLBACK, params=brought, headers={"cookie": f"__Host-signalcraft-oidc={kept}"})
+            assert (back.status_code, back.headers["location"]) == (303, "/")
+            session = next(one for one in back.headers.get_list("set-cookie") if "__Host-signalcraft=" in one)
+            assert "HttpOnly" in session
+        with Browser(world, **{"X-Forwarded-Proto": "http", "X-Forwarded-For": "203.0.113.7"}) as it:
+            problem(it.ask("GET", START), 403, "needs_tls")
+            problem(it.ask("GET", CALLBACK), 403, "needs_tls")
+            problem(it.ask("POST", "/api/auth/sign-in/passkey/options"), 403, "needs_tls")
+
+
+def test_what_was_refused_is_in_the_security_log_and_who_got_in_in_the_audit_log(
+    tmp_path: Path, issuer: Issuer
+) -> None:
+    with trusting(issuer, tmp_path / "data") as world, Browser(world, **{"User-Agent": "Tests/2"}) as it:
+        issuer.claims = {"email_verified": False}
+        assert_refused(there_and_back(it, issuer))
+        issuer.claims = {}
+        assert there_and_back(it, issuer).status_code == 303
+        world.settled()
+        row = world.get("/api/audit", limit=1)["items"][0]
+        assert (row["verb"], row["address"], row["user_agent"]) == ("person_added", "127.0.0.1", "Tests/2")
+        assert [one["verb"] for one in row["also"]] == ["identity_linked", "signed_in"]
+        world._call(world.house.security.flush())
+        said = json.dumps(world.get("/api/admin/security/audit"))
+        assert "sign_in_failed" in said
+        assert "/api/auth/oidc/callback" in said
