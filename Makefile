@@ -55,7 +55,7 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 	echo "Ready: .venv/bin/signalcraft on $$($(PY) -V)"
 
 # ---------------------------------------------------------------------------------------------------------- the checks
-test: lint types bandit ## a short form of every check: at most 15 minutes on 2 cores
+test: lint types bandit secrets ## a short form of every check: at most 15 minutes on 2 cores
 	$(PY) -m pytest -n 2 -m "not trial" $(ARGS)
 	.ci/oldest quick
 
@@ -70,7 +70,10 @@ types: $(READY) ## mypy, strict
 bandit: $(READY)
 	@.venv/bin/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml signalcraft
 
-audit: bandit ## bandit, and known holes in what the program is built from
+secrets: $(READY) ## no key or password is in the repository
+	@$(PY) -m tests.security.secret_scan
+
+audit: bandit secrets ## bandit, secrets in the repository, and known holes in what the program is built from
 	@code=0
 	out=$$(timeout 120 .venv/bin/pip-audit --require-hashes --disable-pip --progress-spinner off -r runtime.lock.txt 2>&1) || code=$$?
 	skipped=$$(grep -c 'could not be audited' <<<"$$out" || true)
@@ -104,6 +107,7 @@ gen: $(READY) ## everything that is generated: the sample of the settings, the r
 	draw docs/reference/cli.md signalcraft.cli --reference
 	draw docs/reference/errors.md signalcraft.http errors
 	draw docs/reference/openapi.json signalcraft.http openapi
+	draw docs/reference/signalcraft.http tests.security.collection
 	draw signalcraft/storage/schema.sql signalcraft.storage
 	$(PY) -m tests.house.pages
 
@@ -120,4 +124,4 @@ clean: ## remove everything that make made
 	rm -rf .venv .build dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help build demo dev test lint types bandit audit test-oldest trial bench gen fmt lock clean
+.PHONY: help build demo dev test lint types bandit secrets audit test-oldest trial bench gen fmt lock clean

@@ -205,7 +205,9 @@ async def export_audit(
     verb: Verbs = None,
     start: From = None,
     until: Until = None,
-    after: Annotated[int, QueryParameter(name="after", ge=0, description="Only rows behind this number.")] = 0,
+    after: Annotated[
+        int, QueryParameter(name="after", ge=0, le=2**63 - 1, description="Only rows behind this number.")
+    ] = 0,
     most: Annotated[
         int | None, QueryParameter(name="most", ge=1, le=1_000_000, description="At most so many rows.")
     ] = None,

@@ -20,7 +20,7 @@ BODIES: Final[dict[str, Any]] = {
     "assign_alert_group": {"assignee": "on call"},
     "snooze_alert_group": {"minutes": 60},
     "create_api_key": {"name": "the deploy script", "scopes": ["alerts:read"], "expires_at": None},
-    "apply_configuration": {"toml": 'version = 1\n[[integration]]\nname = "shop"\nkind = "generic"\n', "dry_run": True},
+    "apply_configuration": {"toml": '[[integrations]]\nname = "shop"\nkind = "generic"\n', "dry_run": True},
     "create_channel": {"name": "ops hook", "kind": "webhook", "config": {"url": "https://hooks.example.com/alerts"}},
     "replace_channel": {"name": "ops hook", "kind": "webhook", "config": {"url": "https://hooks.example.com/new"}},
     "change_channel": {"enabled": False},
@@ -86,7 +86,8 @@ FIELDS: Final[dict[str, Any]] = {
     "severities": ["critical", "high"], "severity": "critical", "signature": "MEUCIQ", "snoozed_until": None,
     "source": "generic", "source_event_id": None, "state": "sent", "status": "open", "statuses": ["open"],
     "stored_bytes": 512, "subject": "248289761001", "suspicious": 0, "tags": {"region": "eu"}, "thing": None,
-    "times": 6, "title": "Checkout is down", "token": "EXAMPLE-token", "token_hint": "…mple", "toml": "version = 1\n",
+    "times": 6, "title": "Checkout is down", "token": "EXAMPLE-token", "token_hint": "…mple",
+    "toml": '[[integrations]]\nname = "shop"\n',
     "transport": "tls", "transports": ["internal"], "type": "public-key", "uri": "otpauth://totp/SignalCraft",
     "url": "https://alerts.example.com/join#EXAMPLE", "userHandle": None, "user_agent": "Mozilla/5.0",
     "users_affected": 12, "velocity_per_hour": 3.0, "verb": "acknowledged", "version": "0.1.0", "warnings": [],
@@ -100,6 +101,8 @@ FIELDS: Final[dict[str, Any]] = {
 """By the name of the field. Secrets say EXAMPLE: none is one."""
 
 OF_TYPE: Final[dict[tuple[str, str], Any]] = {
+    ("KeyIn", "account"): "deploys",
+    ("KeyOut", "account"): "deploys",
     ("ErasedOut", "person"): "erased-5f0c1be09a7d",
     ("ErasedOut", "rows"): {"journal": 12, "alert_group": 3},
     ("ErasedOut", "named"): ['channel "mail"'],

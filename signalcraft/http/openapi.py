@@ -67,6 +67,8 @@ _HEALTH: Final = ("/health", "/health/live", "/health/ready", "/health/startup",
 _MORE: Final = {
     ("post", "/webhooks/slack/actions"): ("NotSignedIn", "TooLarge", "Invalid"),
     ("get", "/api/live"): ("Busy",),
+    ("get", "/api/events"): ("NotFound",),
+    ("get", "/api/deliveries"): ("NotFound",),
     ("post", "/api/auth/setup"): ("NotSignedIn", "Forbidden", "Invalid", "TooMany"),
     ("post", "/api/auth/sign-in"): ("NotSignedIn", "Forbidden", "Invalid", "TooMany"),
     ("get", "/api/auth/oidc/start"): ("Forbidden", "NotFound", "Invalid", "Unavailable"),
