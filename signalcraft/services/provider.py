@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 TIMEOUT_S: Final = 10.0
 KEPT_MS: Final = 3_600_000
 """For so long the document and the keys are not asked for again."""
+AWAY_MS: Final = 5_000
+"""For so long after it did not answer it is not asked where everything is: nobody waits in a queue for that."""
 ANEW_MS: Final = 60_000
 """So often at most, however many tokens name a key that nobody knows."""
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
@@ -82,14 +84,19 @@ class Provider:
         self.now = now
         self._one = asyncio.Lock()
         self._document: tuple[int, Document] | None = None
+        self._away_ms: int | None = None
         self._keys: tuple[int, KeySet] | None = None
 
     async def document(self) -> Document:
         """Where everything is. Raises Unavailable."""
         async with self._one:
             if self._document is None or not 0 <= self.now() - self._document[0] < KEPT_MS:
+                if self._away_ms is not None and 0 <= self.now() - self._away_ms < AWAY_MS:
+                    raise Unavailable
+                self._away_ms = self.now()
                 url = self.settings.issuer.rstrip("/") + WELL_KNOWN
                 self._document = (self.now(), self._checked(await self._get(url)))
+                self._away_ms = None
             return self._document[1]
 
     def _checked(self, body: bytes) -> Document:
@@ -134,8 +141,12 @@ class Provider:
         else:
             form |= {"client_id": client_id, **({"client_secret": secret} if secret else {})}
         reply = await self._send("POST", provider.token_endpoint, headers, urlencode(form).encode())
-        if reply.status in (400, 401, 403):
-            raise Untrue(f"the provider does not take the code or the client: {_error(reply.body)}")
+        said = _error(reply.body)
+        if reply.status in (401, 403) or said in ("invalid_client", "unauthorized_client"):
+            # Nothing that whoever signs in could do about: it counts against nobody.
+            raise _unavailable(f"it does not take this client: {said}; see oidc.client_id and oidc.client_secret")
+        if reply.status == 400:
+            raise Untrue(f"the provider does not take the code: {said}")
         try:
             return msgspec.json.decode(_good(reply), type=Tokens)
         except (msgspec.DecodeError, RecursionError):

@@ -225,6 +225,9 @@ def test_a_provider_that_is_away_or_talks_nonsense_is_said_to_be(tmp_path: Path,
         issuer.status = {well_known: 500}
         problem(it.ask("GET", START), 502, "provider_unavailable")
         issuer.status = {}
+        asked = len(issuer.asked)
+        problem(it.ask("GET", START), 502, "provider_unavailable")
+        assert len(issuer.asked) == asked  # whoever comes next does not wait for it, too
         for wrong in (
             {"issuer": f"{issuer.url}/"},
             {"token_endpoint": "http://"},
@@ -232,12 +235,21 @@ def test_a_provider_that_is_away_or_talks_nonsense_is_said_to_be(tmp_path: Path,
             {"jwks_uri": 7},
         ):
             issuer.metadata = wrong
+            world.clock.at_ms += 5_000
             problem(it.ask("GET", START), 502, "provider_unavailable")
         issuer.metadata = {"authorization_response_iss_parameter_supported": True}
+        world.clock.at_ms += 5_000
         assert_refused(there_and_back(it, issuer))  # it says that it names itself, and did not
         for path in ("/jwks", "/token"):
             issuer.status = {path: 503}
             problem(there_and_back(it, issuer, iss=issuer.url), 502, "provider_unavailable")
+
+
+def test_a_client_that_the_provider_does_not_know_is_nobodys_failure(tmp_path: Path, issuer: Issuer) -> None:
+    settings = {"oidc.client_secret": "not-this-one", "limits.sign_in_per_minute": "1"}
+    with trusting(issuer, tmp_path / "data", **settings) as world, Browser(world) as it:
+        for _ in range(3):
+            problem(there_and_back(it, issuer), 502, "provider_unavailable")
 
 
 def test_a_provider_inside_ones_own_network_must_be_named(tmp_path: Path, issuer: Issuer) -> None:
