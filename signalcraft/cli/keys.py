@@ -31,19 +31,23 @@ def apikey() -> None:
     help="What it may do: admin, alerts:read, alerts:write, config:read, config:write, metrics:read.",
 )
 @click.option("--expires-days", type=click.IntRange(1, 3650), metavar="N", help="Days until it stops working.")
+@click.option("--account", default="", metavar="NAME", help="The service account it is for: what the audit log says.")
 @as_json
 @where()
-def create(where: Where, name: str, scopes: str, expires_days: int | None, as_json: bool) -> None:
+def create(where: Where, name: str, scopes: str, expires_days: int | None, account: str, as_json: bool) -> None:
     """Make a key. It is shown once: only its hash is kept.
+
+    To replace a key without a gap, make a second one for the same service account, use it, then revoke the first.
 
     \b
     Example:
       signalcraft apikey create --name deploys --scopes alerts:read,alerts:write --expires-days 90
+      signalcraft apikey create --name "deploys, autumn" --account deploys --scopes alerts:read
     """
     from signalcraft.cli.client import connect
 
     wanted = [s.strip() for s in scopes.split(",") if s.strip()]
-    body: dict[str, Any] = {"name": name, "scopes": wanted}
+    body: dict[str, Any] = {"name": name, "scopes": wanted, "account": account}
     if expires_days is not None:
         body["expires_at"] = _in_days(expires_days)
     with connect(where, "apikey create") as client:
@@ -74,10 +78,13 @@ def list_(where: Where, as_json: bool) -> None:
         say_json({"items": items})
         return
     rows = [
-        (k["id"], k["name"], f"{k['prefix']}…", ",".join(k["scopes"]), _state(k), k.get("last_used_at") or "never")
+        (
+            *(k["id"], k["name"], k["account"] or "-", f"{k['prefix']}…", ",".join(k["scopes"])),
+            *(_state(k), k.get("last_used_at") or "never"),
+        )
         for k in items
     ]
-    say(table(("ID", "NAME", "KEY", "SCOPES", "STATE", "LAST USED"), rows) if rows else "No API keys.")
+    say(table(("ID", "NAME", "ACCOUNT", "KEY", "SCOPES", "STATE", "LAST USED"), rows) if rows else "No API keys.")
 
 
 @apikey.command()

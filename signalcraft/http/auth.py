@@ -287,7 +287,7 @@ async def _bearer(connection: Connection, house: House, header: str) -> Caller:
     _take(connection, live.id)
     return Caller(
         workspace_id=live.workspace_id,
-        actor=Actor("api_key", ids.show(live.id), live.name),
+        actor=live.actor,
         scopes=live.scopes,
         access=roles.of_scopes(live.scopes),
         role="admin" if "admin" in live.scopes else "viewer",

@@ -16,11 +16,12 @@ from signalcraft.storage.keys import KeyRow
 
 
 class KeyIn(Struct, frozen=True, forbid_unknown_fields=True):
-    """A key to be made. `expires_at`: RFC 3339, or never."""
+    """A key to be made. `expires_at`: RFC 3339, or never. `account`: the service account that it is for."""
 
     name: Annotated[str, Meta(max_length=100)]
     scopes: Annotated[list[str], Meta(max_length=len(SCOPES), description=f"Of {', '.join(SCOPES)}.")]
     expires_at: str | None = None
+    account: Annotated[str, Meta(max_length=100)] = ""
 
 
 class KeyMade(Struct, frozen=True):
@@ -35,7 +36,7 @@ class KeyMade(Struct, frozen=True):
 
 
 class KeyOut(Struct, frozen=True):
-    """A key as it is listed: its first eight characters tell keys apart."""
+    """A key as it is listed: its first eight characters tell keys apart. `account`: its service account, or ""."""
 
     id: str
     name: str
@@ -45,6 +46,7 @@ class KeyOut(Struct, frozen=True):
     expires_at: str | None
     last_used_at: str | None
     revoked_at: str | None
+    account: str
 
 
 class KeyPage(Struct, frozen=True):
@@ -64,6 +66,7 @@ def _out(row: KeyRow) -> KeyOut:
         expires_at=show_time(row.expires_ms),
         last_used_at=show_time(row.last_used_ms),
         revoked_at=show_time(row.revoked_ms),
+        account=row.account,
     )
 
 
@@ -86,7 +89,9 @@ async def list_keys(house: TheHouse, caller: TheCaller, limit: Limit = 50, curso
 async def create_key(house: TheHouse, caller: TheCaller, data: JSONBody[KeyIn]) -> KeyMade:
     """Makes a key and tells it, this once."""
     expires_ms = None if data.expires_at is None else read_time(data.expires_at, "expires_at")
-    made = await house.accounts.create_key(caller.workspace_id, data.name, data.scopes, expires_ms, caller.actor)
+    made = await house.accounts.create_key(
+        caller.workspace_id, data.name, data.scopes, expires_ms, caller.actor, data.account
+    )
     return KeyMade(
         id=ids.show(made.id),
         name=made.name,

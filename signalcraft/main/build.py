@@ -157,6 +157,7 @@ def _wire(
     house.health.more["errors"] = house.faults.health
     house.faults.listen()
     house.health.more["keys"] = house.keyring.health
+    house.health.more["api_keys"] = house.accounts.health
     db.on_commit = deliver.wake
     if settings.security.insecure_cookies:
         house.warnings.append(_INSECURE)

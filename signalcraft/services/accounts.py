@@ -16,9 +16,10 @@ from typing import Final
 from msgspec import Struct
 
 from signalcraft import logs
-from signalcraft.domain import roles
+from signalcraft.domain import ids, roles
 from signalcraft.domain.group import Actor
 from signalcraft.errors import Busy, Invalid, NotFound, NotSignedIn
+from signalcraft.services.health import Component
 from signalcraft.storage import journal, keys
 from signalcraft.storage.db import Db, Tx
 from signalcraft.storage.keys import KeyRow
@@ -30,6 +31,9 @@ SCOPES: Final = tuple(roles.SCOPES)
 
 NAME_MAX: Final = 100
 PREFIX_LENGTH: Final = 8
+ENDING_MS: Final = 7 * 86_400_000
+"""So long before it ends, a key in use is told of."""
+_NAMED_MAX: Final = 5
 _LENGTH: Final = 46
 _USED_EVERY_MS: Final = 60_000
 
@@ -53,6 +57,12 @@ class KeyLive(Struct, frozen=True, kw_only=True):
     name: str
     scopes: frozenset[str]
     expires_ms: int | None
+    account: str = ""
+
+    @property
+    def actor(self) -> Actor:
+        """Who the journal says did it: the service account, where the key has one."""
+        return Actor("api_key", ids.show(self.id), self.account or self.name)
 
 
 def key_hash(key: str) -> bytes:
@@ -72,13 +82,22 @@ class Accounts:
         self._used: dict[int, int] = {}
 
     async def create_key(
-        self, workspace_id: int, name: str, scopes: Sequence[str], expires_ms: int | None, actor: Actor
+        self,
+        workspace_id: int,
+        name: str,
+        scopes: Sequence[str],
+        expires_ms: int | None,
+        actor: Actor,
+        account: str = "",
     ) -> NewKey:
-        """Makes a key. Raises Invalid with the paths that are wrong (name, scopes, expires_at)."""
+        """Makes a key. Raises Invalid with the paths that are wrong (name, scopes, expires_at, account).
+
+        `account`: the service account that it belongs to; "" for none.
+        """
         now_ms = self.now()
-        name = name.strip()
+        name, account = name.strip(), account.strip()
         wanted = list(dict.fromkeys(scopes))
-        _check(name, wanted, expires_ms, now_ms)
+        _check(name, wanted, expires_ms, now_ms, account)
         key = "sc_" + secrets.token_urlsafe(32)
         logs.redact.add(key)
         hashed = key_hash(key)
@@ -95,9 +114,10 @@ class Accounts:
                 expires_ms=expires_ms,
                 last_used_ms=None,
                 revoked_ms=None,
+                account=account,
             )
             keys.insert(tx, row, hashed)
-            said = {"key_id": key_id, "name": name, "scopes": wanted}
+            said = {"key_id": key_id, "name": name, "scopes": wanted, **({"account": account} if account else {})}
             journal.add(tx, now_ms, workspace_id, None, "key_created", actor, said)
             tx.then(self._forget)
             return key_id
@@ -108,6 +128,16 @@ class Accounts:
     async def list_keys(self, workspace_id: int, before: int = 2**63 - 1, limit: int = 100) -> list[KeyRow]:
         """The keys of a workspace, newest first, revoked and expired ones too."""
         return await self.db.read(lambda tx: keys.page(tx, workspace_id, before, limit))
+
+    async def health(self) -> Component:
+        """Keys in use that end within a week: whoever uses them needs new ones."""
+        now_ms = self.now()
+        soon = await self.db.read(lambda tx: keys.ending(tx, now_ms, now_ms + ENDING_MS))
+        if not soon:
+            return Component("ok", "no API key in use ends within a week")
+        told = [f"{one.account or one.name} ({one.prefix}…) in {_days(one, now_ms)}" for one in soon[:_NAMED_MAX]]
+        more = f" and {len(soon) - _NAMED_MAX} more" if len(soon) > _NAMED_MAX else ""
+        return Component("degraded", f"API keys in use end soon, make new ones: {', '.join(told)}{more}")
 
     async def revoke_key(self, workspace_id: int, key_id: int, actor: Actor) -> None:
         """The key opens nothing from the moment this returns; twice is no fault. Raises NotFound."""
@@ -167,6 +197,7 @@ class Accounts:
                     name=row.name,
                     scopes=frozenset(row.scopes),
                     expires_ms=row.expires_ms,
+                    account=row.account,
                 )
                 for hashed, row in rows
             }
@@ -187,8 +218,10 @@ class Accounts:
             del self._used[key_id]
 
 
-def _check(name: str, scopes: list[str], expires_ms: int | None, now_ms: int) -> None:
+def _check(name: str, scopes: list[str], expires_ms: int | None, now_ms: int, account: str) -> None:
     errors = []
+    if account and (len(account) > NAME_MAX or not account.isprintable()):
+        errors.append(("account", f"a service account's name has at most {NAME_MAX} printable characters"))
     if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
         errors.append(("name", f"a name has 1 to {NAME_MAX} printable characters"))
     if not scopes:
@@ -200,3 +233,8 @@ def _check(name: str, scopes: list[str], expires_ms: int | None, now_ms: int) ->
         errors.append(("expires_at", "a key must expire in the future"))
     if errors:
         raise Invalid(errors[0][1], errors=tuple(errors))
+
+
+def _days(key: KeyRow, now_ms: int) -> str:
+    days = ((key.expires_ms or now_ms) - now_ms) // 86_400_000
+    return f"{days} days" if days > 1 else "one day" if days == 1 else "less than a day"

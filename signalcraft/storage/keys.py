@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from signalcraft.storage.db import Row, Tx
 
-_FIELDS: Final = "id, workspace_id, name, prefix, scopes, created_ms, expires_ms, last_used_ms, revoked_ms"
+_FIELDS: Final = "id, workspace_id, name, prefix, scopes, created_ms, expires_ms, last_used_ms, revoked_ms, account"
 
 
 class KeyRow(Struct, frozen=True, kw_only=True):
@@ -24,6 +24,7 @@ class KeyRow(Struct, frozen=True, kw_only=True):
     expires_ms: int | None
     last_used_ms: int | None
     revoked_ms: int | None
+    account: str = ""
 
 
 def _row(row: Row) -> KeyRow:
@@ -37,14 +38,15 @@ def _row(row: Row) -> KeyRow:
         expires_ms=row[6],
         last_used_ms=row[7],
         revoked_ms=row[8],
+        account=row[9],
     )
 
 
 def insert(tx: Tx, key: KeyRow, key_hash: bytes) -> None:
     """Stores a new key under its hash."""
     tx.run(
-        "insert into api_key (id, workspace_id, name, prefix, key_hash, scopes, created_ms, expires_ms)"
-        " values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into api_key (id, workspace_id, name, prefix, key_hash, scopes, created_ms, expires_ms, account)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             key.id,
             key.workspace_id,
@@ -54,6 +56,7 @@ def insert(tx: Tx, key: KeyRow, key_hash: bytes) -> None:
             msgspec.json.encode(key.scopes).decode(),
             key.created_ms,
             key.expires_ms,
+            key.account,
         ),
     )
 
@@ -61,7 +64,17 @@ def insert(tx: Tx, key: KeyRow, key_hash: bytes) -> None:
 def live(tx: Tx) -> list[tuple[bytes, KeyRow]]:
     """(hash, key) of every key that is not revoked, of all workspaces."""
     rows = tx.all(f"select {_FIELDS}, key_hash from api_key where revoked_ms is null")
-    return [(row[9], _row(row)) for row in rows]
+    return [(row[10], _row(row)) for row in rows]
+
+
+def ending(tx: Tx, after_ms: int, before_ms: int) -> list[KeyRow]:
+    """Keys in use that end between these times, of all workspaces, the first to end coming first."""
+    rows = tx.all(
+        f"select {_FIELDS} from api_key where revoked_ms is null and last_used_ms is not null"
+        " and expires_ms > ? and expires_ms <= ? order by expires_ms, id",
+        (after_ms, before_ms),
+    )
+    return [_row(row) for row in rows]
 
 
 def page(tx: Tx, workspace_id: int, before: int, limit: int) -> list[KeyRow]:

@@ -68,7 +68,7 @@ CREATE TABLE api_key (
     expires_ms integer,
     last_used_ms integer,
     revoked_ms integer
-) strict;
+, account text not null default '') strict;
 
 CREATE TABLE inbox (
     id integer primary key,

@@ -15,7 +15,7 @@ from tests.world import World
 
 OPEN = {
     "/health", "/health/live", "/health/ready", "/health/startup", "/live", "/ready", "/api/openapi.json",
-    "/api/errors", "/webhooks/slack/actions", "/answer/{token:str}", "/",
+    "/api/errors", "/api/docs", "/api/docs/{name:str}", "/webhooks/slack/actions", "/answer/{token:str}", "/",
 }  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def test_a_key_is_made_once_shown_and_never_again(world: World) -> None:
     listed = world.get("/api/api-keys", limit=100)["items"]
     (shown,) = [key for key in listed if key["id"] == made["id"]]
     assert shown.keys() == {
-        "id", "name", "prefix", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at",
+        "id", "name", "prefix", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at", "account",
     }  # fmt: skip
     assert made["key"] not in world.api.get("/api/api-keys?limit=100").text
 
