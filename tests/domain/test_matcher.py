@@ -55,7 +55,9 @@ def holds(raw: dict[str, Any], facts: Facts = FACTS) -> bool:
         ("environment", "not_equals", "staging", True),
         ("environment", "in", ["prod", "Production"], True),
         ("environment", "in", [], False),
+        ("environment", "not_equals", "PRODUCTION", False),
         ("environment", "not_in", ["prod"], True),
+        ("environment", "not_in", ["prod", "Production"], False),
         ("environment", "contains", "PROD", True),
         ("environment", "regex", "^prod", True),
         ("environment", "exists", True, True),
@@ -74,6 +76,8 @@ def holds(raw: dict[str, Any], facts: Facts = FACTS) -> bool:
         ("source", "in", ["sentry", "generic"], True),
         ("title", "contains", "typeerror IN", True),
         ("title", "not_contains", "timeout", True),
+        ("title", "not_contains", "CHECKOUT", False),
+        ("title", "not_in", ["typeerror in checkout"], False),
         ("title", "regex", r"error in \w+$", True),
         ("title", "regex", r"\D{9}", True),  # the case of \D is meaning, not spelling
         ("title", "regex", r"\d", False),
