@@ -52,6 +52,7 @@ SECRETS = {
     "installation code": _hex("code", 32),
     "refused bot token": "xoxb-79-" + _hex("refused", 24),
     "refused password": "never-" + _hex("refused password", 24),
+    "OIDC client secret": "canary-" + _hex("oidc", 40),
 }
 """What the box is given. What it makes itself (keys, tokens, links) joins these while it runs."""
 
@@ -117,6 +118,9 @@ class Run:
             LOG__LEVEL="debug", LOG__FORMAT="json", OUTBOUND__ALLOW="127.0.0.0/8",
             OUTBOUND__CA_FILE=str(LOCALHOST_PEM), SECURITY__MASTER_KEY=SECRETS["master key"],
             DELIVERY__EDIT_DELAY_SECONDS="0.2", HTTP__BODY_BYTES_MAX="100000", HTTP__REQUEST_SECONDS="0.5",
+            OIDC__ISSUER="https://127.0.0.1:9", OIDC__CLIENT_ID="signalcraft",
+            OIDC__CLIENT_SECRET=SECRETS["OIDC client secret"], LIMITS__SIGN_IN_PER_MINUTE="0",
+            LIMITS__SIGN_IN_FAILURES_PER_15_MINUTES="0", LIMITS__SEARCH_PER_MINUTE="0", LIMITS__UPLOAD_PER_MINUTE="0",
         )  # fmt: skip
         self.box.env["PYTHONPATH"] = os.pathsep.join([str(faulty), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.box.start()

@@ -63,6 +63,7 @@ class Scan:
     """Looks for secrets (name → text). `leaks` are what was found where no permit says so."""
 
     def __init__(self, secrets: Mapping[str, str], permits: Iterable[Permit] = ()) -> None:
+        self.secrets = dict(secrets)
         self.permits = tuple(permits)
         self.used: set[Permit] = set()
         self.found: dict[tuple[str, str], str] = {}
