@@ -123,6 +123,29 @@ async def _scraped(house: House, caller: Caller, request: Request[Any, Any, Any]
     return Response(encode(registry), headers={"content-type": content_type})
 
 
+_CLASSES: Final = {
+    **dict.fromkeys((400, 405, 408, 413, 414, 415, 422, 431), "validation"),
+    **dict.fromkeys((401, 403), "access"),
+    **dict.fromkeys((404, 409, 410), "state"),
+    429: "limit",
+    **dict.fromkeys((502, 504), "external"),
+    503: "unavailable",
+}
+"""What an answer's status says of why it was refused. Any other one from 500 on: internal; from 400 on: other."""
+
+
+def _errors(edge: Edge) -> Metric:
+    """Refused and failed requests by class: every class is there, also while it is 0."""
+    family = CounterMetricFamily("signalcraft_errors", "Refused or failed requests, by class.", labels=["class"])
+    found: Counter[str] = Counter(dict.fromkeys((*_CLASSES.values(), "internal", "other"), 0))
+    for (_, _, status), n in edge.requests.items():
+        if status >= 400:
+            found[_CLASSES.get(status) or ("internal" if status >= 500 else "other")] += n
+    for name, n in sorted(found.items()):
+        family.add_metric([name], n)
+    return family
+
+
 def _families(
     house: House,
     caller: Caller,
@@ -145,6 +168,7 @@ def _families(
     for (route, method, code), n in sorted(edge.requests.items()):
         requests.add_metric([route, method, str(code)], n)
     yield requests
+    yield _errors(edge)
     db = house.db
     yield GaugeMetricFamily("signalcraft_writer_queue_length", "Writes that wait.", value=db.queued)
     yield GaugeMetricFamily("signalcraft_writer_queue_max", "Beyond so many: 503.", value=db.queue_max)

@@ -17,8 +17,8 @@ from signalcraft.services.accounts import Accounts
 from signalcraft.services.audit import Audit
 from signalcraft.services.configure import Configure
 from signalcraft.services.deliver import Deliver
-from signalcraft.services.erasure import Erasure
 from signalcraft.services.doors import Doors
+from signalcraft.services.erasure import Erasure
 from signalcraft.services.faults import Faults
 from signalcraft.services.gate import Gate
 from signalcraft.services.health import Health

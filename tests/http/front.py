@@ -32,7 +32,8 @@ class Front(Desk):
         house = House(
             settings=self.settings, data_dir=folder, now=lambda: self.now_ms, db=self.db, vault=self.vault,
             registry=self.registry, postman=absent, ingest=absent, respond=absent, deliver=absent, watch=absent,
-            configure=self.configure, accounts=accounts, keyring=absent, erasure=absent, health=absent, signin=absent, people=absent,
+            configure=self.configure, accounts=accounts, keyring=absent, erasure=absent, health=absent,
+            signin=absent, people=absent,
             invitations=absent, oidc=absent, passkeys=absent, ready=True, audit=Audit(self.settings, self.db, now),
             security=Security(self.settings, self.db, now), faults=absent,
         )  # fmt: skip

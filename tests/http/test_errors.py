@@ -184,3 +184,25 @@ def test_a_slow_request_is_told_once_with_its_hash(world: World, lines: Lines, m
     assert len(slow[0]["hash"]) == 12
     assert slow[0]["duration_ms"] >= 50
     assert slow[0]["user"].startswith("api_key:")
+
+
+def test_errors_are_counted_by_class(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted() -> dict[str, float]:
+        found = {}
+        for line in world.api.get("/metrics").text.splitlines():
+            if line.startswith("signalcraft_errors_total{"):
+                name, _, value = line.partition("} ")
+                found[name.partition('"')[2].rstrip('"')] = float(value)
+        return found
+
+    assert counted() == dict.fromkeys(
+        ("access", "external", "internal", "limit", "other", "state", "unavailable", "validation"), 0.0
+    )
+    broken(world, monkeypatch)
+    problem(world.api.get("/api/api-keys"), 500)
+    problem(world.api.post("/api/channels", json={}), 422)
+    problem(world.api.get("/api/channels/0000000000000"), 404)
+    problem(world.api.get("/api/channels", headers={"Authorization": ""}), 401)
+    problem(world.api.post("/webhooks/sentry/nobody", content=b"{}"), 404)
+    found = counted()
+    assert {name: n for name, n in found.items() if n} == {"internal": 1, "validation": 1, "state": 2, "access": 1}
