@@ -167,6 +167,17 @@ def test_who_answers_ends_what_was_to_come(bare: Office, verb: str) -> None:
     assert all(e.state != "pending" for e in bare.chains(group))
 
 
+@pytest.mark.parametrize("verb", ["ack", "snooze", "resolve"])
+def test_who_answers_cancels_the_escalation_at_once(bare: Office, verb: str) -> None:
+    bare.channel(), bare.channel("leads")
+    bare.rule(escalate_after_minutes=15, escalate_to=["leads"])
+    group = bare.opens()
+    bare.rest()
+    assert [e.state for e in bare.chains(group)] == ["pending"]
+    bare.acts(group, verb)
+    assert [e.state for e in bare.chains(group)] == ["cancelled"]
+
+
 def test_a_first_message_is_still_owed_when_somebody_acknowledges(office: Office) -> None:
     office.outside.down = True
     group = office.opens()

@@ -97,6 +97,11 @@ def test_each_workspace_has_its_own_key(db: Db) -> None:
     with db.reading() as reader:
         rows = reader.all("select workspace_id, length(salt) from vault_key order by workspace_id")
     assert rows == [(1, 16), (2, 16)]
+    # The salt is what a workspace's key is derived with: without it the master key alone opens nothing.
+    db.call(lambda tx: tx.run("update vault_key set salt = zeroblob(16) where workspace_id = 2"))
+    assert unseal(db, Vault(KEY), first) == b"canary"
+    with pytest.raises(CannotOpen):
+        unseal(db, Vault(KEY), other, workspace_id=2)
 
 
 def test_what_an_earlier_key_sealed_still_opens(db: Db) -> None:
