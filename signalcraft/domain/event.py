@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -85,21 +85,29 @@ def _clean(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
+def _fine(texts: Collection[str], limit: int) -> bool:
+    """Whether every text is short and plain, which is nearly always so: asked of all at once."""
+    joined = "".join(texts)
+    return joined.isascii() and "\x00" not in joined and (len(joined) <= limit or max(map(len, texts)) <= limit)
+
+
 def bounded(event: Event) -> Event:
     """The same event within the stated limits, in place: every source's output passes here once, in ingest."""
     if event.title is not None:
         event.title = clip(_clean(event.title), TITLE_MAX)
     event.message = clip(_clean(event.message), MESSAGE_MAX)
-    for name in ("project", "environment", "source_event_id", "dedup_key", "action", "actor"):
-        value = getattr(event, name)
-        if value is not None:
-            setattr(event, name, clip(_clean(value), TEXT_MAX))
+    fields = event.project, event.environment, event.source_event_id, event.dedup_key, event.action, event.actor
+    if not _fine([value for value in fields if value is not None], TEXT_MAX):
+        for name in ("project", "environment", "source_event_id", "dedup_key", "action", "actor"):
+            value = getattr(event, name)
+            if value is not None:
+                setattr(event, name, clip(_clean(value), TEXT_MAX))
     if event.link is not None:
         # A cut link leads nowhere: drop it, and drop what a browser would run.
         link = _clean(event.link)
         event.link = link if len(link) <= LINK_MAX and link.startswith(("http://", "https://")) else None
     tags = event.tags
-    if tags:
+    if len(tags) > TAGS_MAX or not (_fine(tags, TAG_KEY_MAX) and _fine(tags.values(), TAG_VALUE_MAX)):
         kept = list(tags.items())[:TAGS_MAX]
         event.tags = {clip(_clean(k), TAG_KEY_MAX): clip(_clean(v), TAG_VALUE_MAX) for k, v in kept}
     if event.users is not None:

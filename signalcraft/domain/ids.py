@@ -12,16 +12,17 @@ EPOCH_MS = 1_577_836_800_000  # 2020-01-01T00:00:00Z
 _COUNTER_BITS = 21
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {c: i for i, c in enumerate(_ALPHABET)}
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _LENGTH = 13
 
 
 def show(number: int) -> str:
     """The text of an id: 13 characters, sorting as the number does."""
-    out = []
-    for _ in range(_LENGTH):
-        out.append(_ALPHABET[number & 31])
-        number >>= 5
-    return "".join(reversed(out))
+    two = _PAIRS
+    return (
+        _ALPHABET[number >> 60 & 31] + two[number >> 50 & 1023] + two[number >> 40 & 1023] + two[number >> 30 & 1023]
+        + two[number >> 20 & 1023] + two[number >> 10 & 1023] + two[number & 1023]
+    )  # fmt: skip
 
 
 def parse(text: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from litestar import Litestar, Request, asgi
+from litestar import Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -50,8 +50,9 @@ from signalcraft.http import (
 from signalcraft.http.asked import answered, recorded
 from signalcraft.http.auth import Rates, provide_caller
 from signalcraft.http.browser import Door
+from signalcraft.http.depth import refuse_deep
 from signalcraft.http.edge import Edge
-from signalcraft.http.hooks import hook_handler
+from signalcraft.http.hooks import hook_door
 from signalcraft.http.problems import Malformed, invalid_json, with_head
 from signalcraft.services.house import House
 
@@ -94,8 +95,10 @@ class JsonRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         """The body as the handler's `data`. Raises Malformed, WrongType, Invalid."""
         field = self.route_handler.parsed_data_field
+        body = await self.body()
+        refuse_deep(body, self.app.state.house.settings.http.json_depth_max)
         try:
-            return msgspec.json.decode(await self.body(), type=Any if field is None else field.annotation)
+            return msgspec.json.decode(body, type=Any if field is None else field.annotation)
         except msgspec.ValidationError as problem:
             raise invalid_json(problem) from None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
@@ -136,22 +139,15 @@ def routes() -> list[BaseRouteHandler]:
 
 def create_app(house: House, edge: Edge | None = None) -> App:
     """The ASGI app of one house. `edge`: what stands before it, where that is there already (`http.entrance`)."""
-    hooks = hook_handler(house)
-
-    @asgi("/webhooks", is_mount=True, copy_scope=False)
-    async def webhooks(scope: Any, receive: Any, send: Any) -> None:
-        scope["path"] = scope["state"]["path"]  # a mount cuts its own name off and adds a slash
-        await hooks(scope, receive, send)
-
     settings = house.settings
-    app = build([*routes(), webhooks], house, settings.http.body_bytes_max)
+    app = build(routes(), house, settings.http.body_bytes_max)
     app.state.house = house
-    app.state.rates = Rates(settings.limits.api_per_minute)
+    app.state.rates = Rates(settings.limits)
     app.state.door = Door(settings, house.vault.derive("browser tokens"))
     app.state.live = live.Live(house)
     app.on_shutdown.append(app.state.live.close)
     app.state.totals = metrics.Totals(house.now())
-    app.edge = app.state.edge = edge or Edge(app.inside, settings, house.now)
+    app.edge = app.state.edge = edge or Edge(app.inside, hook_door(house), settings, house.now)
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             app.edge.allow[route.path_format] = ", ".join(with_head(route.methods)).encode()

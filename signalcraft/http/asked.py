@@ -16,9 +16,10 @@ from typing import Any, Final
 from litestar import Request, Response
 
 from signalcraft import logs
-from signalcraft.errors import Fault
+from signalcraft.errors import Fault, TooMany
 from signalcraft.http.auth import BadKey, Caller
 from signalcraft.http.browser import SAFE, Door
+from signalcraft.http.limits import Exceeded
 from signalcraft.http.problems import answer
 from signalcraft.services import security
 from signalcraft.services.house import House
@@ -100,6 +101,9 @@ def answered(request: Request[Any, Any, Any], problem: Exception) -> Response[by
     if isinstance(problem, Fault):
         scope: Any = request.scope
         kind = security.OF_CODES.get(problem.code)
+        if isinstance(problem, TooMany):
+            limits: Exceeded = request.app.state.edge.exceeded
+            limits.note(problem.name or "other", request.app.state.door.address(scope), request.app.state.house.now())
         path = scope["state"].get("path", "")
         if kind == "limit" and path.startswith(_SIGN_IN):
             kind = "locked_out"

@@ -19,12 +19,12 @@ from msgspec import Struct
 
 from signalcraft import logs
 from signalcraft.config.limits import Limits
-from signalcraft.domain import ids, roles
+from signalcraft.domain import roles
 from signalcraft.domain.group import Actor
 from signalcraft.domain.roles import Access, Resource, Role, Verb
 from signalcraft.errors import Forbidden, NotFound, NotSignedIn, TooMany
 from signalcraft.http.browser import SAFE, Door
-from signalcraft.http.limits import BURST, Buckets, Exceeded, Spent
+from signalcraft.http.limits import BURST, Buckets, Spent
 from signalcraft.http.owner import ACTOR_HEADER, WORKSPACE_HEADER, is_control
 from signalcraft.services.house import House
 from signalcraft.services.people import By
@@ -203,9 +203,7 @@ def _changes(connection: Connection) -> bool:
 class Rates:
     """The request rates of each API key and each person: of everything, of searches, of uploads."""
 
-    def __init__(self, limits: Limits | int) -> None:
-        self.exceeded = Exceeded()
-        limits = Limits(api_per_minute=limits) if isinstance(limits, int) else limits
+    def __init__(self, limits: Limits) -> None:
         per_minute = {"api": limits.api_per_minute, "search": limits.search_per_minute}
         per_minute["upload"] = limits.upload_per_minute
         self._buckets = {
@@ -322,11 +320,7 @@ def _take(connection: Connection, who: int) -> None:
     house: House = connection.app.state.house
     rates: Rates = connection.app.state.rates
     scope: Any = connection.scope
-    try:
-        spent = rates.take(scope, who, house.now())
-    except TooMany as fault:
-        rates.exceeded.note(fault.name, ids.show(who), house.now())
-        raise
+    spent = rates.take(scope, who, house.now())
     if spent is not None:
         scope["state"]["spent"] = spent
 

@@ -56,6 +56,7 @@ class Door:
         self._public = _origin(settings.http.public_url)
         self._port = settings.http.listen.rpartition(":")[2]
         self._key = key
+        self._trusted_sites = frozenset(settings.http.cors_origins if settings.http.cors_credentials else ())
 
     def visitor(self, connection: Connection) -> Visitor:
         """Where a request comes from, as far as it can be believed."""
@@ -72,8 +73,8 @@ class Door:
             return "tls"
         client = scope.get("client")
         peer = str(client[0]) if client else ""
-        proto = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
-        if proto and self._addresses.trusts(peer):
+        proto = self._addresses.proto(scope)
+        if proto:
             if proto == "https":
                 return "tls"
         elif _is_loopback(peer) and _is_loopback(_host(headers)) and not _forwarded(headers):
@@ -90,6 +91,7 @@ class Door:
         return (
             "signing in needs HTTPS, and this connection is plain HTTP. From your own computer:"
             f" ssh -L {self._port}:127.0.0.1:{self._port} THIS-BOX, then open http://127.0.0.1:{self._port}."
+            " For everybody: a certificate (http.tls_certificate, http.tls_key)."
             " Behind a proxy that ends TLS: name it in http.trusted_proxies and let it set X-Forwarded-Proto"
         )
 
@@ -161,7 +163,7 @@ class Door:
             raise ForgedRequest("this request comes from another site")
 
     def _is_own(self, origin: str, connection: Connection) -> bool:
-        if self._public and origin == self._public:
+        if (self._public and origin == self._public) or origin in self._trusted_sites:
             return True
         scheme, _, host = origin.partition("://")
         if scheme not in ("http", "https") or host.lower() != connection.headers.get("host", "").lower():

@@ -16,10 +16,13 @@ from typing import Any, Final, TypeAlias
 
 from signalcraft import logs
 from signalcraft.config import Settings
-from signalcraft.errors import TooMany
-from signalcraft.http.limits import Addresses, Buckets, Spent
+from signalcraft.errors import Fault, TooMany
+from signalcraft.http.cors import Cors
+from signalcraft.http.headers import Head, Header, Headers, completed
+from signalcraft.http.hooks import Door
+from signalcraft.http.limits import Addresses, Buckets, Exceeded, Spent
 from signalcraft.http.owner import is_control
-from signalcraft.http.problems import MEDIA_TYPE, TooSlow, problem_body
+from signalcraft.http.problems import MEDIA_TYPE, TooSlow, headers_of, problem_body
 
 log = logging.getLogger(__name__)
 
@@ -34,31 +37,27 @@ _UNCOUNTED: Final = ("/webhooks/", "/health", "/live", "/ready", "/metrics", "/a
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-SECURITY: Final[tuple[tuple[bytes, bytes], ...]] = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cache-control", b"no-store"),
-    (b"server", b"SignalCraft"),  # left out, the server would name itself
-)
-"""On every answer, unless a route says otherwise under the same name."""
-
 
 class Edge:
     """The layer.
 
     * `requests` counts answers by (route, method, status): bounded, since routes are templates.
     * `allow`: what OPTIONS says of each route.
+    * `exceeded`: what limits refused.
     """
 
-    def __init__(self, app: App, settings: Settings, now: Callable[[], int]) -> None:
+    def __init__(self, app: App, hooks: Door, settings: Settings, now: Callable[[], int]) -> None:
         self._app = app
+        self._hooks = hooks
         self._now = now
         self._body_s = float(settings.http.request_seconds)
         per_15_minutes = settings.limits.global_per_15_minutes
         self._buckets = Buckets(per_15_minutes, per_15_minutes / 900) if per_15_minutes else None
         self._addresses = Addresses(settings.http.trusted_proxies)
+        self._lines = Headers(settings)
+        self._cors = Cors(settings)
+        self._head = Head(settings.http)
+        self.exceeded = Exceeded()
         self._prefix = secrets.token_hex(4)
         self._number = 0
         self.requests: Counter[tuple[str, str, int]] = Counter()
@@ -67,10 +66,12 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP request."""
         method, path = scope["method"], scope["path"]
+        if path.startswith("/webhooks/") and path not in self.allow:  # all but the callbacks that have routes
+            await self._hook(scope, receive, send)
+            return
         request_id = self._request_id(scope["headers"])
         # A dict of its own: the server may hand the same one to every request.
         state = scope["state"] = {**scope.get("state", {}), "request_id": request_id, "path": path}
-        hook = path.startswith("/webhooks/")
         status = 0
 
         async def answering(message: Message) -> None:
@@ -80,31 +81,51 @@ class Edge:
                 said = message.get("headers", ())
                 if method == "OPTIONS" and status == 204:
                     said = [(b"allow", self.allow.get(scope.get("path_template", ""), b"OPTIONS"))]
-                message["headers"] = _headers(said, request_id, state)
+                lines = self._lines.of(scope)
+                if self._cors.named:
+                    lines = (*self._cors.of(scope), *lines)
+                message["headers"] = _headers(said, lines, request_id, state)
             await send(message)
 
         reply: Send = answering
-        if not hook:
-            if method == "HEAD":
-                scope["method"], state["head"] = "GET", True
-                reply = _bodiless(answering)
-            elif method in _WITH_BODY:
-                receive = _patient(receive, self._body_s)
+        if method == "HEAD":
+            scope["method"], state["head"] = "GET", True
+            reply = _bodiless(answering)
+        elif method in _WITH_BODY:
+            receive = _patient(receive, self._body_s)
         token = logs.request_id.set(request_id)
         try:
-            spent = self._take(scope, path)
-            if spent is not None and not spent.within:
-                state["spent"] = spent
-                await _refuse(spent, request_id, reply)
+            fault = self._head.fault(scope) or self._over(scope, path)
+            if fault is not None:
+                await _refuse(fault, request_id, reply)
             else:
                 await self._app(scope, receive, reply)
         finally:
-            route = scope.get("path_template") or ("/webhooks" if hook else "unmatched")
-            self.requests[route, method if method in _METHODS else "OTHER", status] += 1
-            if status >= 400 or log.isEnabledFor(logging.DEBUG):
-                level = logging.INFO if status >= 400 else logging.DEBUG
-                log.log(level, "answered", extra={"method": method, "route": route, "status": status})
+            self._count(scope.get("path_template") or "unmatched", method, status)
             logs.request_id.reset(token)
+
+    async def _hook(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request to a webhook address: the same as above, and no more than that needs."""
+        request_id = self._request_id(scope["headers"])
+        status = 0
+        token = logs.request_id.set(request_id)
+        try:
+            status, headers, body = await self._hooks(scope, receive, request_id)
+            headers += self._lines.of(scope)
+            if status == 429:
+                self.exceeded.note("webhooks", self._addresses.of(scope), self._now())
+            headers.append((b"x-request-id", request_id.encode()))
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+        finally:
+            self._count("/webhooks", scope["method"], status)
+            logs.request_id.reset(token)
+
+    def _count(self, route: str, method: str, status: int) -> None:
+        self.requests[route, method if method in _METHODS else "OTHER", status] += 1
+        if status >= 400 or log.isEnabledFor(logging.DEBUG):
+            level = logging.INFO if status >= 400 else logging.DEBUG
+            log.log(level, "answered", extra={"method": method, "route": route, "status": status})
 
     def _request_id(self, headers: Any) -> str:
         for name, value in headers:
@@ -115,28 +136,28 @@ class Edge:
         self._number += 1
         return f"{self._prefix}-{self._number:x}"
 
-    def _take(self, scope: Scope, path: str) -> Spent | None:
+    def _over(self, scope: Scope, path: str) -> TooMany | None:
         if self._buckets is None or path.startswith(_UNCOUNTED) or is_control(scope):
             return None
-        return self._buckets.take(self._addresses.of(scope), self._now())
+        address, now_ms = self._addresses.of(scope), self._now()
+        spent = self._buckets.take(address, now_ms)
+        if spent.within:
+            return None
+        scope["state"]["spent"] = spent
+        self.exceeded.refused("global", address, now_ms)
+        return TooMany("too many requests from this address", retry_after_s=spent.retry_after_s)
 
 
-async def _refuse(spent: Spent, request_id: str, send: Send) -> None:
-    fault = TooMany("too many requests from this address", retry_after_s=spent.retry_after_s)
+async def _refuse(fault: Fault, request_id: str, send: Send) -> None:
     body = problem_body(fault, request_id)
-    headers = [
-        (b"content-type", MEDIA_TYPE.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", str(spent.retry_after_s).encode()),
-    ]
-    await send({"type": "http.response.start", "status": 429, "headers": headers})
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
+    headers += [(name.encode(), value.encode()) for name, value in headers_of(fault).items()]
+    await send({"type": "http.response.start", "status": fault.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def _headers(said: Any, request_id: str, state: dict[str, Any]) -> list[tuple[bytes, bytes]]:
-    headers = list(said)
-    names = {name for name, _ in headers}
-    headers.extend(one for one in SECURITY if one[0] not in names)
+def _headers(said: Any, lines: tuple[Header, ...], request_id: str, state: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+    headers = completed(said, lines)
     headers.append((b"x-request-id", request_id.encode()))
     spent: Spent | None = state.get("spent")
     if spent is not None:

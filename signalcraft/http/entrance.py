@@ -15,7 +15,7 @@ import msgspec
 
 from signalcraft.http import alive
 from signalcraft.http.edge import Edge, Scope, Send
-from signalcraft.http.hooks import hook_handler
+from signalcraft.http.hooks import hook_door
 from signalcraft.services.health import Report
 from signalcraft.services.house import House
 
@@ -31,8 +31,7 @@ class Entrance:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._edge = Edge(self._inside, house.settings, house.now)
-        self._hooks = hook_handler(house)
+        self._edge = Edge(self._inside, hook_door(house), house.settings, house.now)
         for path in ROUTED:
             self._edge.allow[path] = b"POST, OPTIONS"  # whatever the route says later
         self._routes: asyncio.Future[App] = asyncio.get_running_loop().create_future()
@@ -62,10 +61,6 @@ class Entrance:
         await self._edge(scope, receive, send)
 
     async def _inside(self, scope: Any, receive: Any, send: Any) -> None:
-        path = scope["path"]
-        if path.startswith("/webhooks/") and path not in ROUTED:
-            await self._hooks(scope, receive, send)
-            return
         if not self._routes.done():
             report = await _early(self._house, scope)
             if report is not None:

@@ -7,13 +7,17 @@ caches, nothing told to other sites (https://owasp.org/www-project-secure-header
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from signalcraft.config import Settings
+from signalcraft.config.http import Http
+from signalcraft.errors import Fault
 from signalcraft.http.limits import Addresses
 
 Header: TypeAlias = tuple[bytes, bytes]
 
+ADDRESS_MAX: Final = 8192
 NOTHING: Final = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """The policy of what is no page."""
 SECURITY: Final[tuple[Header, ...]] = (
@@ -29,6 +33,39 @@ SECURITY: Final[tuple[Header, ...]] = (
     (b"server", b"SignalCraft"),  # left out, the server would name itself
 )
 """On every answer, unless a route says otherwise under the same name."""
+
+
+class HeadersTooLarge(Fault):
+    """More header lines, or longer ones, than `http.headers_max` and `http.header_bytes_max` allow."""
+
+    code = "headers_too_large"
+    status = 431
+
+
+class AddressTooLong(Fault):
+    """An address of more than 8 KB, query included."""
+
+    code = "address_too_long"
+    status = 414
+
+
+class Head:
+    """How long the head of a request may be. The server's own bounds behind it are 100 lines and some 100 KB."""
+
+    def __init__(self, http: Http) -> None:
+        self._lines_max = http.headers_max
+        self._bytes_max = http.header_bytes_max
+
+    def fault(self, scope: Mapping[str, Any]) -> Fault | None:
+        """What is wrong with the head of this request, None where nothing is."""
+        lines = scope["headers"]
+        if len(lines) > self._lines_max:
+            return HeadersTooLarge(f"a request may have {self._lines_max} header lines")
+        if sum(map(len, chain.from_iterable(lines))) > self._bytes_max:
+            return HeadersTooLarge(f"a request's header lines may have {self._bytes_max} bytes")
+        if len(scope["path"]) + len(scope["query_string"]) > ADDRESS_MAX:
+            return AddressTooLong(f"an address may have {ADDRESS_MAX} characters")
+        return None
 
 
 class Headers:

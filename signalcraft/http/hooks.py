@@ -1,4 +1,4 @@
-"""POST /webhooks/{source}/{token}: the one hot route, a raw ASGI handler (2–3 times as fast as a normal route).
+"""POST /webhooks/{source}/{token}: the one hot route, before the router (docs/decisions/0010-the-hot-door.md).
 
 It reads the body within its own time and size limits, hands the bytes to ingest and answers after the commit.
 """
@@ -14,17 +14,21 @@ import msgspec
 
 from signalcraft.domain import ids
 from signalcraft.domain.event import HttpInbound
-from signalcraft.errors import Fault, NotFound, TooLarge, WrongType
-from signalcraft.http.problems import problem_body
+from signalcraft.errors import Fault, NotFound, TooLarge, TooMany, WrongType
+from signalcraft.http.problems import problem_body, unexpected
 from signalcraft.services.house import House
 from signalcraft.services.ingest import Ingest, Quarantined, Receipt
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+Answer = tuple[int, list[Header], bytes]
+"""Status, headers and body."""
+Door = Callable[[Scope, Receive, str], Awaitable[Answer]]
+"""What answers a request to a webhook address; the text is the request's id."""
 
-_JSON: Final = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff")]
-_PROBLEM: Final = [(b"content-type", b"application/problem+json"), (b"x-content-type-options", b"nosniff")]
+_JSON: Final = (b"content-type", b"application/json")
+_PROBLEM: Final = (b"content-type", b"application/problem+json")
 _BINARY: Final = (
     "multipart/",
     "image/",
@@ -47,13 +51,13 @@ class _WrongMethod(Fault):
     status = 405
 
 
-def hook_handler(house: House) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """The ASGI handler for everything below /webhooks/ that is not a channel's own callback."""
+def hook_door(house: House) -> Door:
+    """The door for everything below /webhooks/ that is not a channel's own callback."""
     ingest: Ingest = house.ingest
     body_max = house.settings.http.body_bytes_max
     read_s = float(house.settings.http.request_seconds)
 
-    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+    async def take(scope: Scope, receive: Receive, request_id: str) -> Answer:
         try:
             kind, token, rest = _address(scope["path"])
             if scope["method"] != "POST":
@@ -63,13 +67,13 @@ def hook_handler(house: House) -> Callable[[Scope, Receive, Send], Awaitable[Non
             inbound = HttpInbound("POST", rest, scope["query_string"].decode("latin-1"), headers, body)
             receipts = await ingest.receive(kind, token, inbound)
         except Fault as fault:
-            await _refuse(scope, send, fault)
-            return
+            return _refusal(fault, request_id)
+        except Exception as problem:
+            return _refusal(unexpected(problem), request_id)
         answer = _answer(receipts)
-        await send({"type": "http.response.start", "status": 202, "headers": [*_JSON, *_length(answer)]})
-        await send({"type": "http.response.body", "body": answer})
+        return 202, [_JSON, _length(answer)], answer
 
-    return handle
+    return take
 
 
 def _address(path: str) -> tuple[str, str, str]:
@@ -93,34 +97,61 @@ def _headers(pairs: list[tuple[bytes, bytes]], body_max: int) -> dict[str, str]:
     return headers
 
 
+class _Patience:
+    """The end of a body's time: wakes the task that waits for it. A third of what asyncio.timeout costs a request."""
+
+    __slots__ = ("_handle", "_task", "passed")
+
+    def __init__(self, seconds: float) -> None:
+        self.passed = False
+        self._task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # a request is a task
+        self._handle = asyncio.get_running_loop().call_later(seconds, self._end)
+
+    def _end(self) -> None:
+        self.passed = True
+        self._task.cancel()
+
+    def over(self) -> None:
+        """The body is whole."""
+        self._handle.cancel()
+
+    def was_it(self) -> bool:
+        """Whether a cancellation was this end, and no other one beside it."""
+        return self.passed and self._task.uncancel() == 0
+
+
 async def _body(receive: Receive, body_max: int, read_s: float) -> bytes:
-    message = await _next(receive, read_s)
-    body = message.get("body", b"")
-    if not message.get("more_body"):
-        whole = bytes(body)
-    else:
-        parts, size = [body], len(body)
-        deadline = asyncio.get_running_loop().time() + read_s
-        while message.get("more_body"):
-            message = await _next(receive, deadline - asyncio.get_running_loop().time())
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > body_max:
-                raise TooLarge(f"the body is larger than {body_max} bytes")
-        whole = b"".join(parts)
-    if len(whole) > body_max:
-        raise TooLarge(f"the body is larger than {body_max} bytes")
-    return whole
-
-
-async def _next(receive: Receive, seconds: float) -> MutableMapping[str, Any]:
+    patience = _Patience(read_s)
     try:
-        message = await asyncio.wait_for(receive(), max(seconds, 0.001))
-    except TimeoutError:
+        message = await receive()
+        body = bytes(message.get("body", b""))
+        if message.get("more_body"):
+            body = await _longer(receive, body, body_max)
+        elif message["type"] == "http.disconnect":
+            raise _Slow("the sender hung up before its body was whole")
+    except asyncio.CancelledError:
+        if not patience.was_it():
+            raise
         raise _Slow("the body took too long to arrive") from None
-    if message["type"] == "http.disconnect":
-        raise _Slow("the sender hung up before its body was whole")
-    return message
+    finally:
+        patience.over()
+    if len(body) > body_max:
+        raise TooLarge(f"the body is larger than {body_max} bytes")
+    return body
+
+
+async def _longer(receive: Receive, first: bytes, body_max: int) -> bytes:
+    parts, size, more = [first], len(first), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Slow("the sender hung up before its body was whole")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > body_max:
+            raise TooLarge(f"the body is larger than {body_max} bytes")
+        more = bool(message.get("more_body"))
+    return b"".join(parts)
 
 
 def _answer(receipts: list[Receipt]) -> bytes:
@@ -136,24 +167,26 @@ def _answer(receipts: list[Receipt]) -> bytes:
     return _ENCODER.encode({"status": "accepted", "events": events})
 
 
-def _length(body: bytes) -> list[tuple[bytes, bytes]]:
-    return [(b"content-length", str(len(body)).encode())]
+def _length(body: bytes) -> Header:
+    return (b"content-length", b"%d" % len(body))
 
 
-async def _refuse(scope: Scope, send: Send, fault: Fault) -> None:
+def _refusal(fault: Fault, request_id: str) -> Answer:
     extra: dict[str, Any] = {}
     if isinstance(fault, Quarantined):
         extra["quarantine_id"] = ids.show(fault.inbox_id)
-    request_id = str(scope.get("state", {}).get("request_id", ""))
     body = problem_body(fault, request_id, extra)
-    headers = [*_PROBLEM, *_length(body)]
+    headers = [_PROBLEM, _length(body)]
     retry_after_s = getattr(fault, "retry_after_s", None)
     if retry_after_s is not None:
         headers.append((b"retry-after", str(retry_after_s).encode()))
+    if isinstance(fault, TooMany):
+        headers.append((b"ratelimit-limit", b"%d" % fault.limit))
+        headers.append((b"ratelimit-remaining", b"0"))
+        headers.append((b"ratelimit-reset", b"%d" % fault.retry_after_s))
     if isinstance(fault, _WrongMethod):
         headers.append((b"allow", b"POST"))
     # The rest of a body that is too large or too slow is not read: the connection ends with the answer.
     if isinstance(fault, TooLarge | _Slow):
         headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": fault.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return fault.status, headers, body

@@ -6,7 +6,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
@@ -73,6 +73,12 @@ class Exceeded:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._told: dict[tuple[str, str], int] = {}
+        self.saw: Callable[[str, str], None] = lambda limit, subject: None
+
+    def refused(self, limit: str, subject: str, now_ms: int) -> None:
+        """Counts one that nobody else counts: the security log (`saw`) is told too."""
+        self.note(limit, subject, now_ms)
+        self.saw(limit, subject)
 
     def note(self, limit: str, subject: str, now_ms: int, n: int = 1) -> None:
         """Counts `n`. `limit`: a word of ours ("api", "global", "connections"); `subject`: whose it was."""

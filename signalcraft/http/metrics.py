@@ -169,6 +169,10 @@ def _families(
         requests.add_metric([route, method, str(code)], n)
     yield requests
     yield _errors(edge)
+    exceeded = CounterMetricFamily("signalcraft_limit_exceeded", "Refused or cut by a limit.", labels=["limit"])
+    for limit, n in sorted(edge.exceeded.counts.items()):
+        exceeded.add_metric([limit], n)
+    yield exceeded
     db = house.db
     yield GaugeMetricFamily("signalcraft_writer_queue_length", "Writes that wait.", value=db.queued)
     yield GaugeMetricFamily("signalcraft_writer_queue_max", "Beyond so many: 503.", value=db.queue_max)

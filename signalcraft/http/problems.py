@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
-from signalcraft.errors import BadSignature, Fault, Invalid, NotFound, TooLarge
+from signalcraft.errors import BadSignature, Fault, Invalid, NotFound, TooLarge, TooMany
 
 if TYPE_CHECKING:
     # Imported where it is used: the layer before the router needs this room, and stands before the framework is there.
@@ -102,6 +102,9 @@ def headers_of(fault: Fault) -> dict[str, str]:
     retry_after_s = getattr(fault, "retry_after_s", None)
     if retry_after_s is not None:
         headers["retry-after"] = str(retry_after_s)
+    if isinstance(fault, TooMany) and fault.limit:
+        headers |= {"ratelimit-limit": str(fault.limit), "ratelimit-remaining": "0"}
+        headers["ratelimit-reset"] = str(retry_after_s)
     challenge = getattr(fault, "challenge", None)
     if fault.status == 401 and challenge is None and not isinstance(fault, BadSignature):
         challenge = 'Bearer realm="SignalCraft"'
@@ -118,14 +121,18 @@ def answer(request: Request[Any, Any, Any], problem: Exception) -> Response[byte
     fault = _known(problem, headers)
     request_id = str(request.scope.get("state", {}).get("request_id", ""))
     if fault is None:
-        # The cause stays in the log, with the same request id.
-        log.error("a request failed unexpectedly", exc_info=problem)
-        fault = Fault("something went wrong on our side; the log has it under this request id")
+        fault = unexpected(problem)
     headers |= headers_of(fault)
     if isinstance(fault, TooLarge | TooSlow):
         headers["connection"] = "close"  # the rest of the body is not read
     body = problem_body(fault, request_id, getattr(fault, "extra", None))
     return Response(body, status_code=fault.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def unexpected(problem: Exception) -> Fault:
+    """What is told of a fault of our own. The cause stays in the log, with the same request id."""
+    log.error("a request failed unexpectedly", exc_info=problem)
+    return Fault("something went wrong on our side; the log has it under this request id")
 
 
 def _known(problem: Exception, headers: dict[str, str]) -> Fault | None:

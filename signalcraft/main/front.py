@@ -262,6 +262,7 @@ def watch_over(house: House, front: Front, exceeded: Exceeded) -> Connections:
         exceeded.note(limit, address, house.now(), n)
         house.security.saw("limit", address, route=limit)
 
+    exceeded.saw = lambda limit, address: house.security.saw("limit", address, route=limit)
     return Connections(
         front.ports,
         most=front.connections,

@@ -87,7 +87,7 @@ class Program:
         """What the API is made of is there a moment after readiness (docs/decisions/0012-routes-after-readiness.md)."""
         app = await self._entrance.build()
         self._life = await Life.begun(app)
-        await watch_over(self.house, front, app.state.rates.exceeded).run(self._stop)
+        await watch_over(self.house, front, app.edge.exceeded).run(self._stop)
 
     @property
     def app(self) -> App:

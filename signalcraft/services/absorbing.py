@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -41,9 +42,14 @@ def statement(live: IntegrationLive, event: Event, rules: Sequence[routing.Compi
         fingerprint=folded_by,
         identity=fingerprint.identity(live.scope, folded_by),
         key=key,
-        key_scope=fingerprint.identity(f"{live.workspace_id}:{live.scope}", "said"),
+        key_scope=_key_scope(live.workspace_id, live.scope),
         prepared=routing.prepare(rules, event, live.kind),
     )
+
+
+@lru_cache(maxsize=1024)  # every event asks, of the same few
+def _key_scope(workspace_id: int, scope: str) -> int:
+    return fingerprint.identity(f"{workspace_id}:{scope}", "said")
 
 
 def take(

@@ -64,7 +64,7 @@ class Gate:
         subjects = self._subjects(address, account)
         most = self._policies["address"].most
         if most and address and self._waiting[address] >= most:
-            raise TooMany(_LOCKED, retry_after_s=1)
+            raise TooMany(_LOCKED, retry_after_s=1, name="sign_in", limit=most)
         if self._waiting.total() >= WAITING_MAX:
             raise Busy("too many people sign in at this moment", retry_after_s=2)
         self._waiting[address] += 1
@@ -82,7 +82,9 @@ class Gate:
         wait_ms = max((locked_ms(one, now_ms) for one in known.values()), default=0)
         if wait_ms:
             log.warning("a sign-in was refused: too many failed before", extra={"address": address})
-            raise TooMany(_LOCKED, retry_after_s=-(-wait_ms // 1000))
+            locked = next(kind for kind, one in known.items() if locked_ms(one, now_ms) == wait_ms)
+            most = self._policies[locked].most
+            raise TooMany(_LOCKED, retry_after_s=-(-wait_ms // 1000), name="sign_in", limit=most)
         try:
             result = await check()
         except WrongCredentials as fault:

@@ -15,7 +15,7 @@ from signalcraft.config import Settings
 from signalcraft.domain import ids, routing
 from signalcraft.domain.event import Event, HttpInbound, bounded
 from signalcraft.domain.group import Actor, Policy
-from signalcraft.errors import BadSignature, Busy, Conflict, DiskFull, Fault, NotFound, TooLarge, TooMany, Unreadable
+from signalcraft.errors import BadSignature, Busy, Conflict, DiskFull, Fault, NotFound, TooLarge, Unreadable
 from signalcraft.services import absorbing
 from signalcraft.services.refusals import Refusals
 from signalcraft.services.registry import IntegrationLive, Registry, Snapshot
@@ -66,7 +66,7 @@ class Ingest:
         over = not self.refusals.within_limit(live.workspace_id, now_ms)
         if over and self.settings.limits.overflow == "reject":
             self.refusals.note(live.workspace_id, live.id, "refused_limit", now_ms)
-            raise TooMany("more webhooks a minute than this workspace's limit", retry_after_s=10)
+            raise self.refusals.too_many(live.workspace_id)
         try:
             try:
                 said = self._said(snapshot, live, inbound, now_ms)

@@ -5,9 +5,11 @@ A refused request must cost next to nothing, so nothing here waits for the write
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable
 
+from signalcraft.errors import TooMany
 from signalcraft.storage import counts, gaps
 from signalcraft.storage.db import Db, Tx
 
@@ -35,6 +37,13 @@ class Refusals:
         within = left >= 1
         self._buckets[workspace_id] = (left - 1 if within else left, now_ms)
         return within
+
+    def too_many(self, workspace_id: int) -> TooMany:
+        """The refusal of a webhook for which the workspace's bucket, looked at just now, had nothing left."""
+        rate = self._per_minute
+        wait_s = max(1 - self._buckets[workspace_id][0], 0) * 60 / rate
+        why = "more webhooks a minute than this workspace's limit"
+        return TooMany(why, retry_after_s=max(math.ceil(wait_s), 1), name="webhooks", limit=rate)
 
     def note(self, workspace_id: int, integration_id: int, what: str, now_ms: int) -> None:
         """Counts one refusal."""

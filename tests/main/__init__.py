@@ -1,0 +1,1 @@
+"""The running program, seen from outside."""

@@ -1,0 +1,226 @@
+"""HTTPS with certificates made on the spot: served, checked at the start, renewed while connections come in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from signalcraft.config import load
+from signalcraft.errors import BadSetting
+from signalcraft.main import Program, certificate
+from tests.http.browsing import PASSWORD, QUIET, Browser, person
+from tests.main.pairs import pair
+from tests.world import World, free_port
+
+
+class Secure(World):
+    """A world that is served over TLS; its own client trusts the certificate."""
+
+    def restarted(self) -> Secure:
+        port = free_port()
+        settings = {
+            "data.dir": str(self.data_dir), "http.listen": f"127.0.0.1:{port}",
+            "http.public_url": f"https://localhost:{port}", "slack.api_url": self.slack.base_url, **self.settings,
+        }  # fmt: skip
+        self.program = Program(load(overrides=settings, environ={}).settings)
+        self._call(self.program.start())
+        self.running = True
+        trusted = ssl.create_default_context(cafile=self.settings["http.tls_certificate"])
+        self.api = httpx.Client(base_url=f"https://localhost:{port}", verify=trusted, timeout=20, trust_env=False)
+        self.port = port
+        return self
+
+    def serial(self) -> str:
+        """Which certificate a new connection is shown."""
+        return ssl.get_server_certificate(("127.0.0.1", self.port))
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[Secure]:
+    plain = free_port()
+    settings = {**pair(tmp_path / "tls"), "http.redirect_listen": f"127.0.0.1:{plain}", **QUIET}
+    with Secure(tmp_path / "data", **settings) as it:
+        it.plain = plain  # type: ignore[attr-defined]
+        yield it
+
+
+def test_over_tls_everything_is_as_strict_as_it_can_be(secure: Secure) -> None:
+    person(secure, "sam@example.com", "owner")
+    answer = secure.api.get("/health")
+    assert answer.status_code == 200
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+    with Browser(secure) as sam:
+        sam.client.close()
+        sam.client = secure.api
+        answer = sam.signs_in("sam@example.com", PASSWORD)
+        assert answer.status_code == 200, answer.text
+        cookies = answer.headers.get_list("set-cookie")
+        assert len(cookies) == 2
+        for cookie in cookies:
+            assert cookie.startswith("__Host-")
+            assert "Secure" in cookie
+            assert "SameSite" in cookie
+            assert "Path=/" in cookie
+            assert "Domain" not in cookie
+        assert "HttpOnly" in cookies[0]
+        assert sam.get("/api/auth/state")["transport"] == "tls"
+
+
+def test_nothing_older_than_tls_1_2_and_nothing_in_the_clear(secure: Secure) -> None:
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with socket.create_connection(("127.0.0.1", secure.port), 5) as sock, pytest.raises(ssl.SSLError):
+        old.wrap_socket(sock)
+    with socket.create_connection(("127.0.0.1", secure.port), 5) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert not sock.recv(100).startswith(b"HTTP")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api/people?q=a%20b&x=1", "/a%2fb", "//evil.example.com/x", "/%0d%0aSet-Cookie:%20a=b"]
+)
+def test_the_plain_port_sends_people_to_https(secure: Secure, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", secure.plain), 5) as sock:  # type: ignore[attr-defined]
+        sock.sendall(f"POST {path} HTTP/1.1\r\nHost: evil.example.com\r\nContent-Length: 0\r\n\r\n".encode())
+        answer = sock.recv(4096).decode()
+    head, _, _ = answer.partition("\r\n\r\n")
+    lines = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
+    assert head.startswith("HTTP/1.1 308 ")
+    assert lines["location"].startswith(f"https://localhost:{secure.port}/")
+    assert "set-cookie" not in lines
+    assert "strict-transport-security" not in lines
+    assert lines["x-content-type-options"] == "nosniff"
+
+
+def test_a_renewed_certificate_serves_without_losing_a_connection(secure: Secure, tmp_path: Path) -> None:
+    before = secure.serial()
+    lost: list[str] = []
+    asked = [0]
+    over = threading.Event()
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+
+    def asking() -> None:
+        while not over.is_set():
+            try:
+                with (
+                    socket.create_connection(("127.0.0.1", secure.port), 5) as raw,
+                    anybody.wrap_socket(raw) as sock,
+                ):
+                    sock.sendall(b"GET /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    answer = sock.recv(200)
+            except OSError as problem:
+                lost.append(repr(problem))
+            else:
+                asked[0] += 1
+                if not answer.startswith(b"HTTP/1.1 200"):
+                    lost.append(repr(answer[:40]))
+
+    threads = [threading.Thread(target=asking) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    fresh = pair(tmp_path / "fresh")
+    for path, file in fresh.items():
+        shutil.copyfile(file, secure.settings[path])
+    secure._loop.call_soon_threadsafe(secure.program.renew)  # type: ignore[union-attr]
+    deadline = time.monotonic() + 15
+    while secure.serial() == before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(4)  # the old server has ended by now
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert secure.serial() != before
+    assert lost == []
+    assert asked[0] > 20
+    assert not secure.program._stop.is_set()  # type: ignore[union-attr]
+
+
+def test_a_renewed_certificate_that_cannot_be_used_changes_nothing(
+    secure: Secure, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = secure.serial()
+    Path(secure.settings["http.tls_certificate"]).write_text("rubbish")
+    secure._loop.call_soon_threadsafe(secure.program.renew)  # type: ignore[union-attr]
+    deadline = time.monotonic() + 5
+    while "the old one stays" not in caplog.text and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert "the old one stays" in caplog.text
+    assert secure.serial() == before
+    assert secure.api.get("/live").status_code == 200
+
+
+def spoilt(files: dict[str, str], how: str, folder: Path) -> dict[str, str]:
+    certificate_file, key_file = Path(files["http.tls_certificate"]), Path(files["http.tls_key"])
+    if how == "no certificate in it":
+        certificate_file.write_text("hello")
+    elif how == "no key in it":
+        key_file.write_text("hello")
+    elif how == "another's key":
+        key_file.write_bytes(Path(pair(folder, "other")["http.tls_key"]).read_bytes())
+    elif how == "a password":
+        return pair(folder, "locked", password=b"secret")
+    elif how == "readable by everybody":
+        key_file.chmod(0o644)
+    return files
+
+
+@pytest.mark.parametrize(
+    ("how", "path", "words"),
+    [
+        ("no certificate in it", "http.tls_certificate", "holds no certificate in PEM"),
+        ("no key in it", "http.tls_key", "holds no private key in PEM"),
+        ("another's key", "http.tls_key", "is not the key of"),
+        ("a password", "http.tls_key", "is locked with a password"),
+        ("readable by everybody", "http.tls_key", "can be read by everybody on this box (mode 0644)"),
+    ],
+)
+def test_what_cannot_be_used_stops_the_start_in_one_sentence(tmp_path: Path, how: str, path: str, words: str) -> None:
+    files = spoilt(pair(tmp_path), how, tmp_path)
+    settings: Any = load(overrides=files, environ={"HOME": str(tmp_path)}).settings
+    with pytest.raises(BadSetting) as caught:
+        certificate.read(settings)
+    assert caught.value.path == path
+    assert words in caught.value.detail
+    assert "\n" not in caught.value.detail
+
+
+def test_a_file_that_is_not_there_is_told_with_the_settings(tmp_path: Path) -> None:
+    files = pair(tmp_path)
+    os.unlink(files["http.tls_key"])
+    with pytest.raises(BadSetting) as caught:
+        load(overrides=files, environ={"HOME": str(tmp_path)})
+    assert caught.value.path == "http.tls_key"
+
+
+@pytest.mark.parametrize(
+    ("days", "began_days", "public_url", "words"),
+    [
+        (-1, 90, "https://localhost", "has expired"),
+        (90, -3, "https://localhost", "not valid yet"),
+        (5, 85, "https://localhost", "ends in 4 days"),
+        (90, 1, "https://alerts.example.com", "is for localhost, 127.0.0.1, not for alerts.example.com"),
+        (90, 1, "https://localhost", ""),
+    ],
+)
+def test_what_is_wrong_with_a_certificate_is_a_warning(
+    tmp_path: Path, days: int, began_days: int, public_url: str, words: str
+) -> None:
+    files = pair(tmp_path, days=days, began_days=began_days)
+    settings = load(overrides={**files, "http.public_url": public_url}, environ={"HOME": str(tmp_path)}).settings
+    found = certificate.read(settings)
+    assert found is not None
+    warnings = found.warnings(settings.http.public_url, time.time_ns() // 1_000_000)
+    assert [words in warning for warning in warnings] == ([True] if words else [])
