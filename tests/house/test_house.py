@@ -188,6 +188,32 @@ def test_ci_runs_what_people_run() -> None:
     assert "make --no-print-directory test" in text
 
 
+def test_nothing_of_the_top_level_is_missing() -> None:
+    """What a person looks for first, and what git must not keep."""
+    assert (TOP | {".gitignore", ".ci/run", "docs/changelog.md", "docs/index.md"}) - set(files()) == set()
+    ignored = (ROOT / ".gitignore").read_text("utf-8").split()
+    assert {".venv", ".build"} <= {line.strip("/") for line in ignored}
+    assert "Apache License" in (ROOT / "LICENSE").read_text("utf-8")
+
+
+def test_make_test_holds_every_check() -> None:
+    """Style, imports, types, holes, the suite, and the oldest Python: none of them is left to a person."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    recipes = dict(re.findall(r"^([a-z-]+:.*)\n((?:\t.*\n)+)", makefile, re.MULTILINE))
+    by_target = {head.partition(":")[0]: (head, body) for head, body in recipes.items()}
+    head, body = by_target["test"]
+    assert {"lint", "types", "bandit"} <= set(head.partition("##")[0].replace(":", " ").split())
+    assert "pytest" in body
+    assert ".ci/oldest quick" in body
+    for command in ("ruff check", "ruff format --check", "lint-imports"):
+        assert command in by_target["lint"][1]
+    assert "mypy" in by_target["types"][1]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert project["tool"]["mypy"]["strict"] is True
+    assert project["tool"]["mypy"]["files"] == ["signalcraft"]
+    assert project["project"]["requires-python"] == ">=3.11"
+
+
 def test_the_wheel_holds_more_than_code(tmp_path: Path) -> None:
     """Migrations and the demo's pages travel with the program; tests do not."""
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
