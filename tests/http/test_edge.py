@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
 import socket
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from signalcraft.logs import JsonLines
 from tests.http.asking import asking, key_of, problem
 from tests.world import World
 
@@ -121,8 +124,15 @@ def test_an_unexpected_fault_is_500_without_its_cause_and_logged_with_the_id(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(world.house, "health", None)
-    with caplog.at_level(logging.ERROR):
-        answer = world.api.get("/health", headers={"X-Request-ID": "the-one"})
+    written = io.StringIO()
+    lines = logging.StreamHandler(written)
+    lines.setFormatter(JsonLines())
+    logging.getLogger().addHandler(lines)
+    try:
+        with caplog.at_level(logging.ERROR):
+            answer = world.api.get("/health", headers={"X-Request-ID": "the-one"})
+    finally:
+        logging.getLogger().removeHandler(lines)
     said = problem(answer, 500, "internal")
     assert "NoneType" not in answer.text
     assert "Traceback" not in answer.text
@@ -130,6 +140,8 @@ def test_an_unexpected_fault_is_500_without_its_cause_and_logged_with_the_id(
     (record,) = [r for r in caplog.records if r.message == "a request failed unexpectedly"]
     assert record.exc_info
     assert "NoneType" in str(record.exc_info[1])
+    said_in_log = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [line["request_id"] for line in said_in_log if line["message"] == record.message] == ["the-one"]
 
 
 @pytest.fixture(scope="module")
