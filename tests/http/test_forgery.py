@@ -252,3 +252,11 @@ def test_how_a_request_came(scheme: str, peer: str | None, host: str, transport:
     }  # fmt: skip
     connection: ASGIConnection[object, object, object, object] = ASGIConnection(scope)  # type: ignore[arg-type, type-var]
     assert Door(settings, b"k" * 32).transport(connection) == transport
+
+
+def test_the_first_page_says_why_nobody_can_sign_in_over_plain_http(behind: World) -> None:
+    """And nothing of it over TLS."""
+    plain = asking(behind, **{"X-Forwarded-Proto": "http"}).get("/").text
+    assert "ssh -L" in plain
+    assert "http.tls_certificate" in plain
+    assert "ssh -L" not in asking(behind, **TLS).get("/").text
