@@ -133,3 +133,18 @@ def test_nobody_but_our_proxy_says_https(tmp_path_factory: pytest.TempPathFactor
     """A line that pins a browser to HTTPS is not given out on a client's word."""
     with World(tmp_path_factory.mktemp("alone") / "data") as alone:
         locked(alone.api.get("/health", headers=HTTPS))
+
+
+def test_a_webhook_above_the_limit_says_when_to_come_back(tmp_path_factory: pytest.TempPathFactory) -> None:
+    settings = {"limits.webhooks_per_minute": "2", "limits.overflow": "reject"}
+    with World(tmp_path_factory.mktemp("reject") / "data", **settings) as it:
+        it.integration("generic")
+        answers = [it.sends("generic", b'{"title": "disk full"}', settle=False) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [202, 202, 429]
+        headers = answers[2].headers
+        assert (headers["ratelimit-limit"], headers["ratelimit-remaining"]) == ("2", "0")
+        assert headers["retry-after"] == headers["ratelimit-reset"] == "30"
+        locked(answers[2])
+        assert 'signalcraft_limit_exceeded_total{limit="webhooks"} 1.0' in it.api.get("/metrics").text
+        it.clock.at_ms += 30_000
+        assert it.sends("generic", b'{"title": "disk full"}', settle=False).status_code == 202
