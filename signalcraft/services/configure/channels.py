@@ -86,7 +86,8 @@ def update(edit: Edit, row: Channel, draft: Draft, *, whole: bool) -> list[str]:
     if draft.kind is not UNSET and draft.kind != row.kind:
         raise Invalid("a kind cannot be changed: make a new one", path="kind")
     kind = kind_named(CHANNEL_KINDS, row.kind)
-    before, before_secrets = _shown(row), edit.opened(store.secrets_place(row.id), row.secrets)
+    before, place = _shown(row), store.secrets_place(row.id)
+    before_secrets = edit.opened_for(place, row.secrets, draft.config)
     if draft.name is not UNSET and draft.name != row.name:
         row.name = checked_name(draft.name, store.find(edit.tx, edit.workspace_id, draft.name) is not None)
     if draft.enabled is not UNSET or whole:

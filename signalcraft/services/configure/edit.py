@@ -17,6 +17,7 @@ from signalcraft.errors import Conflict, Invalid, NotFound
 from signalcraft.services.registry import Registry
 from signalcraft.storage import channels, journal
 from signalcraft.storage.db import Tx
+from signalcraft.storage.vault import CannotOpen
 
 NAME_MAX: Final = 100
 
@@ -38,6 +39,15 @@ class Edit(Struct, frozen=True):
     def opened(self, place: str, sealed: bytes | None) -> dict[str, str]:
         """The secrets of a row. Raises CannotOpen."""
         return self.registry.secrets_of(self.tx, self.workspace_id, place, sealed)
+
+    def opened_for(self, place: str, sealed: bytes | None, given: object) -> dict[str, str]:
+        """The same for a change: secrets that do not open are none where a config is given, which mends them."""
+        try:
+            return self.opened(place, sealed)
+        except CannotOpen:
+            if not given:
+                raise
+            return {}
 
     def sealed(self, place: str, secrets: Mapping[str, str]) -> bytes | None:
         """Secrets, ready to be stored in their place."""

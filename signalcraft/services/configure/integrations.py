@@ -89,7 +89,8 @@ def update(edit: Edit, row: Integration, draft: Draft, *, whole: bool) -> list[s
     `whole`: what the draft leaves out goes back to its default; else it stays. Secrets and the token stay either way.
     """
     kind = _kind_for_change(row.kind, draft.kind)
-    before, before_secrets = _shown(row), edit.opened(store.secrets_place(row.id), row.secrets)
+    before, place = _shown(row), store.secrets_place(row.id)
+    before_secrets = edit.opened_for(place, row.secrets, draft.config)
     if draft.name is not UNSET and draft.name != row.name:
         row.name = checked_name(draft.name, store.find(edit.tx, edit.workspace_id, draft.name) is not None)
     if draft.enabled is not UNSET or whole:
