@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Coroutine
 from typing import Any
 
 from huey import crontab
 from huey.consumer import Consumer
 
+from signalcraft import logs
 from signalcraft.services.house import House
 from signalcraft.storage.huey_store import open_huey
 
@@ -56,19 +58,24 @@ class Jobs:
         self._consumer.stop_flag.set()
 
     def _each_minute(self) -> None:
-        self._wait(self._house.watch.tick(self._house.now()))
-        self._wait(self._house.configure.tidy())
-        self._wait(self._house.keyring.tend())
+        house = self._house
+        with logs.within(f"job-minute-{secrets.token_hex(4)}"):
+            self._wait(house.watch.tick(house.now()))
+            self._wait(house.configure.tidy())
+            self._wait(house.keyring.tend())
 
     def _each_night(self) -> None:
-        self._wait(self._house.watch.prune(self._house.now()))
-        self._wait(self._house.signin.prune(self._house.now()))
-        self._wait(self._house.audit.tidy())
-        self._wait(self._house.security.tidy())
-        self._wait(self._house.faults.tidy())
+        house = self._house
+        with logs.within(f"job-night-{secrets.token_hex(4)}"):
+            self._wait(house.watch.prune(house.now()))
+            self._wait(house.signin.prune(house.now()))
+            self._wait(house.audit.tidy())
+            self._wait(house.security.tidy())
+            self._wait(house.faults.tidy())
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> None:
         if self._house.stopping:
             work.close()
             return
+        # It takes the job's id along: the loop is called with a copy of this thread's context.
         asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)

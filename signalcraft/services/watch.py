@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from signalcraft import logs
 from signalcraft.config import Settings
 from signalcraft.domain import escalation, ids
 from signalcraft.domain import group as grouping
@@ -78,6 +79,10 @@ class Watch:
 
     async def tick(self, now_ms: int) -> None:
         """Does what is due at `now_ms`, and what keeps the house tidy."""
+        with logs.within(logs.request_id.get() or f"watch-{now_ms}"):
+            await self._tick(now_ms)
+
+    async def _tick(self, now_ms: int) -> None:
         async with self._gate:
             stepped = escalation.stepped(self._last_ms, now_ms)
             self._last_ms = now_ms

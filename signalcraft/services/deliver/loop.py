@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from signalcraft import logs
 from signalcraft.config import Settings
 from signalcraft.domain import ids
 from signalcraft.domain.delivery import HttpCall, Outcome, Refused, Reply, Retry, Sent, Step
@@ -229,7 +230,8 @@ class Deliver:
                 if plan.mode != "stand_in" and plan.channel_id not in taken:
                     self._lanes.of(snapshot.channels[plan.channel_id]).busy = False
         for one in claims:
-            task = asyncio.get_running_loop().create_task(self._carry(one))
+            with logs.within(f"delivery-{ids.show(one.delivery.id)}"):  # every line of this delivery bears its id
+                task = asyncio.get_running_loop().create_task(self._carry(one))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return len(claims) + asked
