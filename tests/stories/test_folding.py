@@ -125,6 +125,20 @@ def test_a_spike_in_production_raises_the_severity_once(world: World) -> None:
     assert len(spikes) == 1
 
 
+def test_the_same_crowd_outside_production_raises_nothing(world: World) -> None:
+    """Load tests and broken branches come in crowds too."""
+    world.rule("")
+    for _ in range(4):
+        world.receives("sentry", "event_alert", level="warning", environment="staging")
+        world.after(minutes=10)
+    for _ in range(120):
+        world.receives("sentry", "event_alert", level="warning", environment="staging", settle=False)
+        world.clock.at_ms += 1000
+    world.settled()
+    assert (world.group()["severity"], world.group()["count"]) == ("medium", 124)
+    assert len(world.told) == 1
+
+
 def test_impact_is_shown(world: World) -> None:
     """Users affected are the most that any event named; the velocity is what the last hour saw."""
     world.rule("")
