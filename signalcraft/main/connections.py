@@ -14,6 +14,7 @@ import logging
 import os
 import resource
 import socket
+import stat
 import struct
 import sys
 import time
@@ -180,7 +181,12 @@ def _cut(one: _Open) -> bool:
 
 
 class _Borrowed:
-    """A descriptor of the server's as a socket of ours for a moment; None where it is none."""
+    """A descriptor of the server's as a socket of ours for a moment; None where it is none.
+
+    No descriptor of a file may be copied: closing the copy of a database's would drop this process's locks on it, and
+    the next program that looks at the database would take its write-ahead log away.
+    https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -188,13 +194,16 @@ class _Borrowed:
 
     def __enter__(self) -> socket.socket | None:
         try:
+            if not os.readlink(f"/proc/self/fd/{self._fd}").startswith("socket:"):
+                return None
             mine = os.dup(self._fd)
         except OSError:
             return None
-        try:
-            self._sock = socket.socket(fileno=mine)
-        except OSError:
-            os.close(mine)
+        if not stat.S_ISSOCK(os.fstat(mine).st_mode):
+            # The number became a file's in between: its copy stays open for good, since closing it would cost locks.
+            log.warning("a descriptor changed hands while connections were looked at")
+            return None
+        self._sock = socket.socket(fileno=mine)
         return self._sock
 
     def __exit__(self, *_: object) -> None:
