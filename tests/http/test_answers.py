@@ -291,7 +291,7 @@ def test_a_link_that_was_changed_is_404_and_shows_nothing(world: World, group: s
     for wrong in (*changed, token[:-1], token + "A", "x", "%00", "A" * 56, "a" * 10_000):
         for method in ("GET", "POST"):
             answer = asking(world).request(method, f"/answer/{wrong}")
-            assert answer.status_code == 404, wrong
+            assert answer.status_code == (404 if len(wrong) < 5_000 else 414), wrong  # longer than any address of ours
             assert "Failure" not in answer.text
     assert status(world, group) == "open"
 

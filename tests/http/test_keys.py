@@ -197,9 +197,10 @@ def test_keys_come_in_pages(world: World) -> None:
     [
         (b"", 422, "invalid", ""),
         (b"{", 400, "malformed", None),
-        (b"[" * 5000, 422, "invalid", ""),
-        (b'{"name":' * 5000, 422, "invalid", "name"),
-        (b'{"name":"x","scopes":["admin"],"expires_at":' + b"[" * 200_000, 422, "invalid", "expires_at"),
+        (b"[" * 5000, 400, "malformed", None),
+        (b'{"name":' * 5000, 400, "malformed", None),
+        (b'{"name":"x","scopes":["admin"],"expires_at":' + b"[" * 200_000, 400, "malformed", None),
+        (b'{"name":"x","scopes":["admin"],"expires_at":' + b"[" * 60, 422, "invalid", "expires_at"),
         (b'{"name":NaN}', 400, "malformed", None),
         (b'{"name":"\xff\xfe"}', 400, "malformed", None),
         (b'{"name":"\\ud800","scopes":["admin"]}', 400, "malformed", None),
