@@ -143,6 +143,14 @@ def test_a_profile_chooses_defaults_and_what_is_set_wins() -> None:
     } == {0}  # fmt: skip
 
 
+def test_the_limits_of_production_are_these() -> None:
+    limits = loaded().settings.limits
+    assert (limits.webhooks_per_minute, limits.overflow) == (100, "aggregate")
+    assert (limits.api_per_minute, limits.search_per_minute, limits.upload_per_minute) == (60, 60, 10)
+    assert limits.global_per_15_minutes == 1000
+    assert (limits.sign_in_per_minute, limits.sign_in_failures_per_15_minutes) == (5, 10)
+
+
 def test_the_page_shows_what_each_profile_chooses() -> None:
     page = reference()
     assert "| setting | production | staging | development |" in page

@@ -163,7 +163,8 @@ def test_too_many_requests_of_one_address_are_429_and_others_are_not(small: Worl
     assert [a.status_code for a in first] == [200] * 5 + [429]
     said = problem(first[-1], 429, "too_many")
     # 5 in 15 minutes: one token comes back after three of them.
-    assert 0 < int(first[-1].headers["retry-after"]) <= 180
+    assert first[-1].headers["retry-after"] == "180"
+    assert first[-1].headers["ratelimit-limit"] == "5"
     assert "address" in said["detail"]
     assert client.get("/api/errors", headers={"X-Forwarded-For": "203.0.113.8"}).status_code == 200
     # What the client wrote left of the hop that our proxy saw is not believed.
@@ -212,8 +213,10 @@ def test_a_body_that_does_not_arrive_is_408_and_frees_the_connection(small: Worl
 
 
 def test_the_limits_are_off_at_zero(world: World) -> None:
-    answer: httpx.Response = world.api.get("/api/alert-groups")
-    assert "ratelimit-limit" not in answer.headers
+    for _ in range(310):
+        answer: httpx.Response = world.api.get("/api/api-keys?limit=1")
+        assert answer.status_code == 200
+        assert "ratelimit-limit" not in answer.headers
 
 
 def test_a_stop_does_not_wait_for_a_stalled_body(tmp_path: Path) -> None:

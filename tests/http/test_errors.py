@@ -186,6 +186,24 @@ def test_a_slow_request_is_told_once_with_its_hash(world: World, lines: Lines, m
     assert slow[0]["user"].startswith("api_key:")
 
 
+def test_a_request_is_slow_from_a_second_on(world: World, lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 0.5
+
+    async def dawdles(*_: object) -> list[object]:
+        await asyncio.sleep(seconds)
+        return []
+
+    def slow() -> list[dict[str, Any]]:
+        return [line for line in lines.said if line["message"] == "a slow request"]
+
+    monkeypatch.setattr(world.house.accounts, "list_keys", dawdles)
+    assert world.api.get("/api/api-keys").status_code == 200
+    assert not slow()
+    seconds = 1.05
+    assert world.api.get("/api/api-keys").status_code == 200
+    assert len(slow()) == 1
+
+
 def test_errors_are_counted_by_class(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def counted() -> dict[str, float]:
         found = {}

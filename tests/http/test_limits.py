@@ -12,7 +12,7 @@ from signalcraft.config.limits import Limits
 from signalcraft.errors import TooMany
 from signalcraft.http.auth import Rates
 from signalcraft.http.depth import refuse_deep
-from signalcraft.http.limits import Addresses, Buckets, Exceeded
+from signalcraft.http.limits import BURST, Addresses, Buckets, Exceeded
 from signalcraft.http.problems import Malformed
 from signalcraft.http.wire import cursor_of, read_cursor, read_time, time_of
 
@@ -179,3 +179,24 @@ def test_searches_and_uploads_have_limits_of_their_own(limit: str, path: str, qu
     assert rates.take(asked, 2, 0) is not None
     assert rates.take(asked, 1, caught.value.retry_after_s * 1000) is not None
     assert rates.take({**asked, "path": "/api/people", "query_string": b""}, 1, 0) is not None
+
+
+def test_behind_its_burst_a_caller_has_sixty_requests_a_minute() -> None:
+    rates = Rates(Limits())
+    asked: dict[str, Any] = {"path": "/api/channels", "query_string": b"", "state": {}}
+    for _ in range(BURST):
+        assert rates.take(asked, 1, 0) is not None
+    within = 0
+    for at_ms in range(500, 60_001, 500):
+        try:
+            rates.take(asked, 1, at_ms)
+        except TooMany:
+            continue
+        within += 1
+    assert within == 60
+
+
+def test_a_rate_of_zero_is_none() -> None:
+    rates = Rates(Limits(api_per_minute=0, search_per_minute=0, upload_per_minute=0))
+    for path, query in (("/api/alert-groups", b"q=disk"), ("/api/config/apply", b"")):
+        assert rates.take({"path": path, "query_string": query, "state": {}}, 1, 0) is None

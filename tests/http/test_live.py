@@ -213,6 +213,14 @@ def test_a_revoked_key_closes_its_stream(world: World) -> None:
         assert live.ended.wait(5)
 
 
+def test_a_key_that_runs_out_closes_its_stream(world: World) -> None:
+    key = key_of(world, "alerts:read", expires_ms=world.clock.at_ms + 60_000)
+    with listening(world, key) as live:
+        live.wait(lambda e: e["event"] == "health")
+        world.clock.at_ms += 60_000
+        assert live.ended.wait(5)
+
+
 def test_a_broken_channel_is_told_as_health(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("signalcraft.http.live.HEALTH_S", 0.1)
     with listening(world) as live:

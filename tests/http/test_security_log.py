@@ -80,6 +80,16 @@ def test_a_limit_violation_bears_the_name_of_who_was_over(tmp_path: Path) -> Non
         assert events(world)["summary"]["limit_violations"] == 1
 
 
+def test_an_address_above_its_limit_is_counted_and_seen(tmp_path: Path) -> None:
+    with World(tmp_path / "data", **{"limits.global_per_15_minutes": "3"}) as world, asking(world) as client:
+        assert [client.get("/api/errors").status_code for _ in range(5)] == [200] * 3 + [429] * 2
+        assert 'signalcraft_limit_exceeded_total{limit="global"} 2.0' in world.api.get("/metrics").text
+        world.clock.at_ms += 900_000
+        said = events(world)
+        assert said["summary"]["limit_violations"] == 2
+        assert [(one["times"], one["address"], one["route"]) for one in said["refused"]] == [(2, "127.0.0.1", "global")]
+
+
 def test_what_looks_suspicious_is_counted_by_kind(world: World) -> None:
     with browser(world, "vic@example.com", "viewer") as vic, asking(world, "sc_" + "x" * 43) as forger:
         problem(vic.ask("POST", "/api/channels", {}), 403, "forbidden")

@@ -6,6 +6,7 @@ import socket
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,41 @@ def test_all_taken_by_silent_connections_is_over_by_itself(world: World) -> None
     finally:
         for sock in slow:
             sock.close()
+
+
+def test_a_proxy_of_ours_may_have_as_many_as_it_likes(tmp_path: Path) -> None:
+    settings = {"http.connections_per_address_max": "5", "http.trusted_proxies": "127.0.0.2"}
+    with World(tmp_path / "data", **QUIET, **settings) as it, ExitStack() as stack:
+        it.get("/api/channels")  # the routes are there
+        for _ in range(8):
+            stack.enter_context(connected(it, "127.0.0.3"))
+        proxys = [stack.enter_context(connected(it, "127.0.0.2")) for _ in range(8)]
+        deadline = time.monotonic() + 8
+        while exceeded(it, "connections_per_address") < 3 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(1.2)  # one more look
+        assert exceeded(it, "connections_per_address") == 3
+        for sock in proxys:
+            sock.settimeout(0.02)
+            with pytest.raises(TimeoutError):
+                sock.recv(1)
+
+
+def test_whoever_comes_when_all_are_taken_waits_until_the_silent_have_gone(tmp_path: Path) -> None:
+    settings = {"http.connections_max": "16", "http.header_seconds": "60"}
+    with World(tmp_path / "data", **QUIET, **settings) as it:
+        it.get("/api/channels")  # the routes are there
+        silent = [connected(it, f"127.0.0.{5 + n % 4}") for n in range(16)]
+        try:
+            began = time.monotonic()
+            with connected(it, "127.0.0.9", b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n") as sock:
+                sock.settimeout(20)
+                assert sock.recv(200).startswith(b"HTTP/1.1 200 ")
+            assert 2 < time.monotonic() - began < 20
+            deadline = time.monotonic() + 5
+            while not exceeded(it, "connections") and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert exceeded(it, "connections") > 0
+        finally:
+            for sock in silent:
+                sock.close()

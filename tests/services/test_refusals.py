@@ -52,3 +52,10 @@ def test_what_could_not_be_written_down_is_written_down_later(tmp_path: Path) ->
         assert reader.all("select what, subject, sum(n) from minute_count group by 1, 2") == [("refused_limit", 7, 2)]
     assert refusals.open_gaps() == []
     assert db.stop()
+
+
+def test_a_workspace_has_so_many_webhooks_at_once_and_so_many_a_minute(tmp_path: Path) -> None:
+    refusals = Refusals(Db(tmp_path / "signalcraft.db"), lambda: 0, 60)
+    assert [refusals.within_limit(1, 0) for _ in range(61)] == [True] * 60 + [False]
+    assert sum(refusals.within_limit(1, at_ms) for at_ms in range(500, 60_001, 500)) == 60
+    assert refusals.within_limit(2, 60_000), "another workspace has its own"
