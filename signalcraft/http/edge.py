@@ -113,7 +113,7 @@ class Edge:
             status, headers, body = await self._hooks(scope, receive, request_id)
             headers += self._lines.of(scope)
             if status == 429:
-                self.exceeded.note("webhooks", self._addresses.of(scope), self._now())
+                self.exceeded.refused("webhooks", self._addresses.of(scope), self._now())
             headers.append((b"x-request-id", request_id.encode()))
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})

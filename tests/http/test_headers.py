@@ -146,5 +146,7 @@ def test_a_webhook_above_the_limit_says_when_to_come_back(tmp_path_factory: pyte
         assert headers["retry-after"] == headers["ratelimit-reset"] == "30"
         locked(answers[2])
         assert 'signalcraft_limit_exceeded_total{limit="webhooks"} 1.0' in it.api.get("/metrics").text
+        it.clock.at_ms += 2_000
+        assert it.get("/api/admin/security/audit")["summary"]["limit_violations"] == 1
         it.clock.at_ms += 30_000
         assert it.sends("generic", b'{"title": "disk full"}', settle=False).status_code == 202
