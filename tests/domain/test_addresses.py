@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalcraft.domain.addresses import Allowed, objection
+from signalcraft.domain.addresses import Allowed, _faces, objection
 from signalcraft.errors import BadSetting
 
 PRIVATE = [
@@ -28,6 +30,14 @@ def test_inside_is_refused(address: str) -> None:
 @pytest.mark.parametrize("address", PUBLIC)
 def test_outside_is_not(address: str) -> None:
     assert objection(address, Allowed()) == ""
+
+
+@pytest.mark.parametrize(
+    "address", ["::ffff:10.1.2.3", "64:ff9b::a01:203", "::10.1.2.3", "2002:a01:203::1", "2001:0:808:808:0:0:f5fe:fdfc"]
+)
+def test_an_ipv4_address_is_found_in_every_form_that_holds_one(address: str) -> None:
+    """The standard library refuses most of these forms as a whole, but not in every version."""
+    assert ipaddress.IPv4Address("10.1.2.3") in _faces(ipaddress.ip_address(address))
 
 
 @given(st.ip_addresses())

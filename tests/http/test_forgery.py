@@ -154,6 +154,7 @@ def test_over_tls_the_cookies_are_bound_to_this_host(behind: World) -> None:
         for one in (session, token):
             assert (one["secure"], one["path"], one["domain"]) == (True, "/", "")
         assert session["httponly"] is True
+        assert (session["samesite"].lower(), token["samesite"].lower()) == ("lax", "strict")
         it.client.headers["Cookie"] = f"__Host-signalcraft={session.value}"
         assert it.get("/api/auth/state")["transport"] == "tls"
         assert it.get("/api/sessions")["items"][0]["address"] == "203.0.113.9"

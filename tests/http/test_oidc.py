@@ -128,6 +128,7 @@ def test_what_is_asked_of_the_provider(world: World, issuer: Issuer) -> None:
         assert f"{url.scheme}://{url.netloc}{url.path}" == f"{issuer.url}/authorize"
         assert asked["redirect_uri"] == f"{str(world.api.base_url).rstrip('/')}{CALLBACK}"
         assert asked["scope"] == "openid email profile"
+        assert (asked["response_type"], asked["code_challenge_method"]) == ("code", "S256")
         for name in ("state", "nonce", "code_challenge"):  # 256 bits each, and not the same
             assert re.fullmatch(r"[\w-]{43}", asked[name])
         assert len({asked["state"], asked["nonce"], asked["code_challenge"]}) == 3

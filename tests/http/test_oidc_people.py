@@ -71,6 +71,14 @@ def test_who_is_not_here_and_may_not_come_is_refused_like_who_is_disabled(tmp_pa
         assert_refused(signs_in(world, issuer, sub="k-1", email="known@example.com"))
 
 
+@pytest.mark.parametrize("email", ["x@elsewhere.example", "x@a.example.com", "x@example.com.elsewhere.example"])
+def test_an_address_of_another_domain_does_not_get_in(world: World, issuer: Issuer, email: str) -> None:
+    assert_refused(signs_in(world, issuer, sub=f"of {email}", email=email))
+    person(world, email, "member")
+    assert_refused(signs_in(world, issuer, sub=f"of {email}", email=email))
+    assert signs_in(world, issuer, sub=f"ours {email}", email=f"{len(email)}@example.com").status_code == 303
+
+
 def test_nobody_comes_before_the_owner(tmp_path: Path, issuer: Issuer) -> None:
     with World(tmp_path / "data", **QUIET, **issuer.settings) as world:
         issuer.now = world.clock
