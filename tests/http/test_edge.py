@@ -151,6 +151,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         "limits.global_per_15_minutes": "5",
         "limits.api_per_minute": "60",
         "http.request_seconds": "0.3",
+        "http.body_bytes_max": "20000",
         "http.trusted_proxies": "127.0.0.1",
     }
     with World(tmp_path_factory.mktemp("small") / "data", **settings) as it:
@@ -210,6 +211,24 @@ def test_a_body_that_does_not_arrive_is_408_and_frees_the_connection(small: Worl
         answer = sock.recv(4096)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert 0.2 < time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("path", ["/webhooks/sentry/unknown", "/api/api-keys"])
+def test_a_body_whose_length_is_not_told_is_413_where_it_passes_the_limit(small: World, path: str) -> None:
+    def pieces(size: int) -> Iterator[bytes]:
+        for _ in range(size // 1000):
+            yield b"x" * 1000
+        yield b"x" * (size % 1000)
+
+    client = asking(small, key_of(small, "admin"), **{"X-Forwarded-For": "203.0.113.20"})
+    problem(client.post(path, content=pieces(20_001)), 413, "too_large")
+    assert client.post(path, content=pieces(20_000)).status_code in (400, 404)
+
+
+def test_a_webhook_that_tells_too_long_a_length_is_413_before_it_is_read(small: World) -> None:
+    with socket.create_connection((small.api.base_url.host, small.api.base_url.port or 0), 10) as sock:
+        sock.sendall(b"POST /webhooks/sentry/unknown HTTP/1.1\r\nHost: x\r\nContent-Length: 20001\r\n\r\n")
+        assert sock.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
 def test_the_limits_are_off_at_zero(world: World) -> None:
