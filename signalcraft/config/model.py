@@ -243,7 +243,10 @@ class Settings(Section, frozen=True):
 
     profile: Annotated[
         Literal["production", "staging", "development"],
-        says("What kind of box this is: it chooses the defaults of some limits (the table below)."),
+        says(
+            "What kind of box this is: it chooses the defaults of some limits (the table below). development also "
+            "tells the cause of an unexpected error in the answer."
+        ),
     ] = "production"
     http: Http = field(default_factory=Http)
     data: Data = field(default_factory=Data)

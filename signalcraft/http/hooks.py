@@ -56,6 +56,7 @@ def hook_door(house: House) -> Door:
     ingest: Ingest = house.ingest
     body_max = house.settings.http.body_bytes_max
     read_s = float(house.settings.http.request_seconds)
+    develops = house.settings.profile == "development"
 
     async def take(scope: Scope, receive: Receive, request_id: str) -> Answer:
         try:
@@ -69,7 +70,7 @@ def hook_door(house: House) -> Door:
         except Fault as fault:
             return _refusal(fault, request_id)
         except Exception as problem:
-            return _refusal(unexpected(problem), request_id)
+            return _refusal(unexpected(problem, told=develops), request_id)
         answer = _answer(receipts)
         return 202, [_JSON, _length(answer)], answer
 

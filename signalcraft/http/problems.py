@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
+from signalcraft import logs
 from signalcraft.errors import BadSignature, Fault, Invalid, NotFound, TooLarge, TooMany
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ def answer(request: Request[Any, Any, Any], problem: Exception) -> Response[byte
     fault = _known(problem, headers)
     request_id = str(request.scope.get("state", {}).get("request_id", ""))
     if fault is None:
-        fault = unexpected(problem)
+        house = getattr(request.app.state, "house", None)
+        fault = unexpected(problem, told=house is not None and house.settings.profile == "development")
     headers |= headers_of(fault)
     if isinstance(fault, TooLarge | TooSlow):
         headers["connection"] = "close"  # the rest of the body is not read
@@ -129,9 +131,14 @@ def answer(request: Request[Any, Any, Any], problem: Exception) -> Response[byte
     return Response(body, status_code=fault.status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def unexpected(problem: Exception) -> Fault:
-    """What is told of a fault of our own. The cause stays in the log, with the same request id."""
+def unexpected(problem: Exception, *, told: bool) -> Fault:
+    """What is told of a fault of our own. The cause stays in the log, with the same request id.
+
+    `told`: to developers it is told (`profile = "development"`, which serves nobody but loopback), without secrets.
+    """
     log.error("a request failed unexpectedly", exc_info=problem)
+    if told:
+        return Fault(logs.redact(f"{type(problem).__name__}: {problem}")[:500])
     return Fault("something went wrong on our side; the log has it under this request id")
 
 

@@ -5,6 +5,7 @@ Counted in memory and written once a second: whoever is refused must cost next t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -43,6 +44,7 @@ class Security:
         self._now = now
         self._keep_ms = settings.audit.keep_days * _DAY_MS
         self._seen: dict[tuple[int, str, str, str], Seen] = {}
+        self._writing = asyncio.Lock()
 
     def saw(
         self, kind: str, address: str, *, workspace_id: int = 0, actor: str = "", route: str = "", request_id: str = ""
@@ -63,6 +65,10 @@ class Security:
 
     async def flush(self) -> None:
         """Writes what gathered. Called once a second; what cannot be written now is kept for the next time."""
+        async with self._writing:  # who flushes in order to read waits for what is being written
+            await self._flush()
+
+    async def _flush(self) -> None:
         if not self._seen:
             return
         seen, self._seen = self._seen, {}

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from signalcraft import logs
 from signalcraft.errors import Fault
 from signalcraft.http import asked, problems
 from signalcraft.logs import JsonLines
@@ -52,9 +53,9 @@ def lines() -> Iterator[Lines]:
     root.setLevel(level)
 
 
-def broken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def broken(world: World, monkeypatch: pytest.MonkeyPatch, cause: str = CAUSE) -> None:
     async def fails(*_: object) -> None:
-        raise RuntimeError(CAUSE)
+        raise RuntimeError(cause)
 
     monkeypatch.setattr(world.house.accounts, "list_keys", fails)
 
@@ -82,6 +83,14 @@ def test_an_answer_tells_nothing_of_the_cause_and_the_appliance_keeps_it(
     whole = world.api.get("/health").json()
     assert whole["components"]["errors"]["status"] == "degraded"
     assert CAUSE not in str(whole)
+
+
+def test_developers_are_told_the_cause_without_its_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with World(tmp_path / "data", profile="development") as world:
+        logs.redact.add("hunter-of-causes")
+        broken(world, monkeypatch, f"{CAUSE} hunter-of-causes")
+        said = problem(world.api.get("/api/api-keys"), 500, "internal")
+        assert said["detail"] == f"RuntimeError: {CAUSE} •••"
 
 
 def test_an_error_is_kept_within_a_second_by_itself_and_survives_a_restart(
