@@ -56,7 +56,7 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 
 # ---------------------------------------------------------------------------------------------------------- the checks
 test: lint types bandit secrets ## a short form of every check: at most 15 minutes on 2 cores
-	$(PY) -m pytest -n 2 -m "not trial" $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile -m "not trial" $(ARGS)
 	.ci/oldest quick
 
 lint: $(READY) ## style, bans and who may import whom

@@ -56,9 +56,11 @@ _FAULTS: Final = {
     "Gone": (410, "It was there once: a link that was used, taken back, or has run out."),
     "TooSlow": (408, "The body did not arrive in time."),
     "TooLarge": (413, "The body is larger than http.body_bytes_max."),
+    "AddressTooLong": (414, "The address is longer than 8 KB, query included."),
     "WrongType": (415, "The body is of another type than JSON."),
     "Invalid": (422, "A field or parameter is wrong; `errors` names it."),
     "TooMany": (429, "Too many requests; Retry-After says when to come back."),
+    "HeadersTooLarge": (431, "More header lines, or longer ones, than the settings allow."),
     "Internal": (500, "Something went wrong on our side; the log has it under the request id."),
     "Unavailable": (502, "The identity provider does not answer, or not as it should."),
     "Busy": (503, "Nothing can be written just now; Retry-After says when to come back."),
@@ -69,6 +71,7 @@ _MORE: Final = {
     ("get", "/api/live"): ("Busy",),
     ("get", "/api/events"): ("NotFound",),
     ("get", "/api/deliveries"): ("NotFound",),
+    ("post", "/api/routing-rules/test"): ("NotFound",),
     ("post", "/api/auth/setup"): ("NotSignedIn", "Forbidden", "Invalid", "TooMany"),
     ("post", "/api/auth/sign-in"): ("NotSignedIn", "Forbidden", "Invalid", "TooMany"),
     ("get", "/api/auth/oidc/start"): ("Forbidden", "NotFound", "Invalid", "Unavailable"),
@@ -251,7 +254,7 @@ def _faults(keyed: bool, path: str, method: str, body: bool) -> list[str]:
         names += ["Malformed", "TooSlow", "TooLarge", "WrongType"]
     if method != "get":
         names += ["Conflict", "Busy"]
-    return [*names, "Internal"]
+    return [*names, "AddressTooLong", "HeadersTooLarge", "Internal"]
 
 
 def _response(status: int, text: str) -> dict[str, Any]:

@@ -155,8 +155,7 @@ def test_every_code_of_a_problem_is_told_and_shown(document: dict[str, Any]) -> 
             assert example["value"]["code"] == code
             assert example["value"]["status"] == codes[code]
         shown |= examples.keys()
-    # Of no route: they are refused before one is found.
-    assert codes.keys() - shown <= {"method_not_allowed", "address_too_long", "headers_too_large"}
+    assert codes.keys() - shown <= {"method_not_allowed"}  # of no route
 
 
 def test_who_may_is_told_as_the_table_says(document: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -126,6 +127,8 @@ def test_only_known_fields_leave_and_every_text_is_masked() -> None:
 
 
 def test_a_storm_of_errors_is_sixty_reports_a_minute(tracker: Tracker, told: Reports) -> None:
+    if time.monotonic() % 60 > 55:  # the storm must not reach into the next minute
+        time.sleep(60 - time.monotonic() % 60)
     for _ in range(200):
         log.error("again")
     told.close()
@@ -134,8 +137,6 @@ def test_a_storm_of_errors_is_sixty_reports_a_minute(tracker: Tracker, told: Rep
 
 
 def test_a_tracker_that_is_gone_holds_nobody_up() -> None:
-    import time
-
     reports = Reports("http://key@127.0.0.1:9/1", "1", "test")
     catcher = Catcher()
     catcher.tell = reports.tell

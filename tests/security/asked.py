@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -199,5 +200,8 @@ def of_the_query(failure: Failure, url: str) -> bool:
     if failure.title != "Schema-violating request accepted" or " in query" not in failure.message:
         return False
     if "violates `oneOf`" in failure.message:
+        return True
+    became = re.findall(r"violates `type` at /properties/\w+/(oneOf/\d+ \(was \w+, became number\))?", failure.message)
+    if became and all(became):  # 0.0 is a text to a list of texts, and 1.0 is a whole number
         return True
     return any(len(values) > 1 for values in parse_qs(urlsplit(url).query, keep_blank_values=True).values())
