@@ -56,6 +56,7 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 
 # ---------------------------------------------------------------------------------------------------------- the checks
 test: lint types bandit secrets ## a short form of every check: at most 15 minutes on 2 cores
+	@.ci/need "chromium:chromium:the browser of the tests"
 	$(PY) -m pytest -n 2 --dist loadfile -m "not trial" $(ARGS)
 	.ci/oldest quick
 

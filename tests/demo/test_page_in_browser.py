@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from signalcraft.demo.slack import StandInThread
 from signalcraft.demo.threads import LoopThread
+from tests.chromium import launched
 from tests.demo.conftest import App, Clock, WebClient, buttons
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NASTY = "<img src=x onerror=alert(1)> <javascript:alert(1)|click> &lt;b&gt; *bold* _it_ `code` <https://a.example|link>"
 
 
 @pytest.fixture
 def page(slack: StandInThread) -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed: the stand-in's page is NOT CHECKED in a browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+    with launched("the stand-in's page") as browser:
         opened = browser.new_page()
         wrong: list[str] = []
         opened.on("pageerror", lambda error: wrong.append(str(error)))
         opened.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
         opened.goto(slack.it.origin)
         yield opened
-        browser.close()
     assert wrong == []
 
 

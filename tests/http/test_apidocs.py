@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from signalcraft.http import apidocs
+from tests.chromium import launched
 from tests.conftest import ROOT
 from tests.http.asking import asking, problem
 from tests.world import World
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FOLDER = ROOT / "signalcraft" / "http" / "swagger"
 
 
@@ -52,12 +50,10 @@ def test_no_other_file_is_served(world: World, name: str) -> None:
     problem(asking(world).get(f"/api/docs/{name}"), 404, "not_found")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="!! no Chromium on this machine: the page of the API was not opened")
 def test_a_browser_shows_an_operation_and_its_policy_stops_nothing(world: World, tmp_path: Path) -> None:
     said: list[str] = []
     asked: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+    with launched("the page of the API") as browser:
         page = browser.new_page()
         page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -73,7 +69,6 @@ def test_a_browser_shows_an_operation_and_its_policy_stops_nothing(world: World,
         operation.get_by_placeholder("id").fill("0" * 13)
         operation.get_by_role("button", name="Execute").click()
         operation.get_by_text("not_signed_in").first.wait_for()
-        browser.close()
     # The one complaint is of the browser itself: what was tried out was refused, for nobody is signed in.
     assert [line for line in said if "401" not in line] == []
     assert [url for url in asked if not url.startswith((base, "data:"))] == []

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import sync_playwright
 
 from signalcraft.domain import ids
+from tests.chromium import launched
 from tests.http.asking import problem
 from tests.http.browsing import PASSWORD, QUIET, Browser, browser, journal, person
-from tests.http.visiting import CHROMIUM, Visit, origin_of
+from tests.http.visiting import Visit, origin_of
 from tests.world import World
 
 
@@ -26,12 +26,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed: passkeys are NOT CHECKED in a browser")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield started
-        started.close()
+    with launched("passkeys in a browser") as it:
+        yield it
 
 
 @pytest.fixture

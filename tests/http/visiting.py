@@ -6,7 +6,6 @@ ask for, headers, cookies and origin included.
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 from playwright.sync_api import Browser as Chromium
@@ -15,7 +14,6 @@ from playwright.sync_api import CDPSession, Page
 from tests.http.browsing import PASSWORD
 from tests.world import World
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SCRIPT = """
 async function ask(method, path, body) {
   const headers = {'content-type': 'application/json'};

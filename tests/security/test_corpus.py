@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from signalcraft.domain import ids, links
 from signalcraft.services.deliver import LINK_PURPOSE
+from tests.chromium import launched
 from tests.http.browsing import Browser, browser, person
 from tests.security.corpus import CORPUS, SQL
 from tests.security.fields import QUERIES, bodies
@@ -22,7 +22,6 @@ from tests.security.ground import UNLIMITED
 from tests.standins import LOCALHOST_PEM, LoopThread, Receiver, SmtpStandIn
 from tests.world import World
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PASSWORD = "the-password-of-the-postbox"
 WATCH = """
     window.calls = [];
@@ -75,12 +74,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
-    if CHROMIUM is None:
-        pytest.skip("!! no Chromium on this machine: what pages and mails do with bad input was NOT CHECKED")
-    with sync_playwright() as playwright:
-        it = playwright.chromium.launch(executable_path=CHROMIUM)
+    with launched("what pages and mails do with bad input") as it:
         yield it
-        it.close()
 
 
 class Watched:

@@ -28,24 +28,6 @@ from tests.http.issuing import (
 )
 from tests.world import World, free_port
 
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with Issuer() as it:
-        yield it
-
-
-@pytest.fixture(autouse=True)
-def _honest(issuer: Issuer) -> None:
-    issuer.honest()
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[World]:
-    with trusting(issuer, tmp_path_factory.mktemp("world") / "data") as it:
-        yield it
-
-
 # -- a provider that is real ------------------------------------------------------------------------------------------
 
 

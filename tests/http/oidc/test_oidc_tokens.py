@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,26 +16,8 @@ from tests.http.issuing import (
     Issuer,
     assert_refused,
     signs_in,
-    trusting,
 )
 from tests.world import World
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with Issuer() as it:
-        yield it
-
-
-@pytest.fixture(autouse=True)
-def _honest(issuer: Issuer) -> None:
-    issuer.honest()
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[World]:
-    with trusting(issuer, tmp_path_factory.mktemp("world") / "data") as it:
-        yield it
 
 
 def forged(part: str, **change: Any) -> Callable[[str], str]:

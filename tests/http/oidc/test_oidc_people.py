@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +21,6 @@ from tests.http.issuing import (
     trusting,
 )
 from tests.world import World
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with Issuer() as it:
-        yield it
-
-
-@pytest.fixture(autouse=True)
-def _honest(issuer: Issuer) -> None:
-    issuer.honest()
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[World]:
-    with trusting(issuer, tmp_path_factory.mktemp("world") / "data") as it:
-        yield it
 
 
 def test_somebody_with_an_account_is_linked_by_address_and_from_then_on_by_subject(
