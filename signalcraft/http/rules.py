@@ -14,9 +14,9 @@ from signalcraft.errors import Fault, Invalid
 from signalcraft.http.auth import Caller, TheCaller, scopes
 from signalcraft.http.pages import page_of
 from signalcraft.http.wire import Cursor, Limit, TheHouse
-from signalcraft.services.applyfile import drafted
 from signalcraft.services.configure import Edit, rules
 from signalcraft.services.house import House
+from signalcraft.services.tomltext import drafted
 from signalcraft.storage import rules as rows
 
 TAG: Final = ["routing rules"]

@@ -6,31 +6,30 @@ told once. What is not in the file is left alone, unless pruned. See docs/refere
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
-import msgspec
 from msgspec import UNSET, Struct
 
 from signalcraft.domain.matcher import nearest
 from signalcraft.errors import Fault, Invalid
+from signalcraft.services import ruletext
 from signalcraft.services.configure import channels, integrations, rules, workspace
 from signalcraft.services.configure.edit import Edit, Once
 from signalcraft.services.kinds import CHANNEL_KINDS, KEPT, SOURCE_KINDS, Kind
 from signalcraft.services.registry import Registry
+from signalcraft.services.tomltext import drafted, lines, parse
 from signalcraft.storage import channels as channel_rows
 from signalcraft.storage import integrations as integration_rows
 from signalcraft.storage import rules as rule_rows
 from signalcraft.storage.db import Tx
 
-T = TypeVar("T")
+__all__ = ["Applied", "Made", "Step", "apply", "drafted", "export", "flat", "parse", "resolve"]
+
 Action = Literal["create", "update", "delete", "keep"]
 Doc = Mapping[str, Any]
 
-TEXT_MAX: Final = 1_000_000
 ENTRIES_MAX: Final = 1_000
 """Entries of one section."""
 SECTIONS: Final = ("workspace", "integrations", "channels", "rules")
@@ -64,18 +63,6 @@ class Applied(Struct, frozen=True):
 
     steps: list[Step]
     made: list[Made]
-
-
-def parse(text: str) -> dict[str, Any]:
-    """The document of a TOML text. Raises Invalid with the line."""
-    if len(text) > TEXT_MAX:
-        raise Invalid(f"the file has more than {TEXT_MAX} characters", path="toml")
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as problem:
-        raise Invalid(f"this is not TOML: {problem}", path="toml") from None
-    except RecursionError:
-        raise Invalid("this is not TOML that can be read: it is nested too deeply", path="toml") from None
 
 
 def resolve(doc: Doc, read_file: Callable[[str], str], read_env: Callable[[str], str]) -> dict[str, Any]:
@@ -233,18 +220,6 @@ def flat(table: Mapping[str, Any]) -> dict[str, Any]:
     return draft
 
 
-def drafted(raw: Mapping[str, Any], of: type[T]) -> T:
-    """A draft of JSON or TOML. Raises Invalid with the path of a wrong type."""
-    try:
-        return msgspec.convert(raw, of)
-    except msgspec.ValidationError as problem:
-        text, _, where = str(problem).partition(" - at `$")
-        path = where.rstrip("`").lstrip(".")
-        if text.startswith("Object contains unknown field `"):
-            text, path = "there is no such setting", f"{path}.{text.split('`')[1]}".lstrip(".")
-        raise Invalid(text, path=path) from None
-
-
 def _channel(edit: Edit, name: str, table: Mapping[str, Any], applied: Applied) -> None:
     draft = drafted(flat(table), channels.Draft)
     row = channel_rows.find(edit.tx, edit.workspace_id, name)
@@ -279,11 +254,7 @@ def _told(applied: Applied, what: Literal["integration", "channel"], name: str, 
 
 
 def _rule(edit: Edit, place: int, name: str, table: Mapping[str, Any], applied: Applied) -> None:
-    known = rules.Draft.__struct_fields__
-    unknown = tuple((key, f'no such setting: "{key[:60]}"{nearest(key, known)}') for key in table if key not in known)
-    if unknown:
-        raise Invalid(unknown[0][1], errors=unknown)
-    draft = drafted(table, rules.Draft)
+    draft = ruletext.read(table)
     if draft.priority is UNSET:
         draft.priority = (place + 1) * rules.STEP
     row = rule_rows.find(edit.tx, edit.workspace_id, name)
@@ -320,23 +291,23 @@ def export(reader: Tx, registry: Registry, workspace_id: int, *, secrets: bool =
     settings: dict[str, Any] = {"default_channels": held.default_channels}
     if held.fallback_channel is not None:
         settings["fallback_channel"] = held.fallback_channel
-    parts = ["[workspace]", *_lines(settings), ""]
+    parts = ["[workspace]", *lines(settings), ""]
     for row in integration_rows.every(reader, workspace_id):
         seen = integrations.seen(reader, registry, row)
         entry = _entry(row, SOURCE_KINDS.get(row.kind), seen.secrets)
         if secrets:
             entry |= {"token": f"{integrations.HASHED}{row.token_hash.hex()}"}
             entry |= registry.secrets_of(reader, workspace_id, integration_rows.secrets_place(row.id), row.secrets)
-        parts += ["[[integrations]]", *_lines(entry), ""]
+        parts += ["[[integrations]]", *lines(entry), ""]
     for channel in channel_rows.every(reader, workspace_id):
         shown = channels.seen(reader, registry, channel)
         entry = _entry(channel, CHANNEL_KINDS.get(channel.kind), shown.secrets)
         if secrets:
             entry |= registry.secrets_of(reader, workspace_id, channel_rows.secrets_place(channel.id), channel.secrets)
-        parts += ["[[channels]]", *_lines(entry), ""]
+        parts += ["[[channels]]", *lines(entry), ""]
     show = rules.shower(reader, workspace_id)
     for stored in rule_rows.every(reader, workspace_id):
-        parts += ["[[rules]]", *_lines(_rule_entry(show(stored.rule()))), ""]
+        parts += ["[[rules]]", *lines(ruletext.entry(show(stored.rule()))), ""]
     return "\n".join(parts)
 
 
@@ -352,47 +323,3 @@ def _entry(
     defaults = {} if kind is None else kind.defaults
     entry |= {k: v for k, v in row.config.items() if v is not None and (k not in defaults or defaults[k] != v)}
     return entry
-
-
-def _rule_entry(seen: rules.Seen) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": seen.name, "priority": seen.priority}
-    if not seen.enabled:
-        entry["enabled"] = False
-    for field in (
-        "when",
-        "channels",
-        "mention",
-        "stop",
-        "escalate_after_minutes",
-        "escalate_to",
-        "repeat_minutes",
-        "runbook_url",
-    ):
-        value = getattr(seen, field)
-        if value not in (None, False, {}, []):
-            entry[field] = value
-    return entry
-
-
-def _lines(table: Mapping[str, Any]) -> list[str]:
-    return [f"{_key(name)} = {_value(value)}" for name, value in table.items()]
-
-
-def _key(name: str) -> str:
-    return name if name.isascii() and name.replace("_", "").replace("-", "").isalnum() else _value(name)
-
-
-def _value(value: Any, depth: int = 0) -> str:
-    """A value on one line, but for the lists of a condition: one question a line."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(k)} = {_value(v, depth)}" for k, v in value.items()) + " }" if value else "{}"
-    if isinstance(value, list | tuple):
-        if any(isinstance(v, dict) for v in value):
-            indent = "  " * (depth + 1)
-            inner = ",\n".join(indent + _value(v, depth + 1) for v in value)
-            return f"[\n{inner},\n{'  ' * depth}]"
-        return "[" + ", ".join(_value(v, depth) for v in value) + "]"
-    if isinstance(value, str):
-        # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return json.dumps(value)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from signalcraft.errors import Conflict, Fault, Invalid, NotFound
-from signalcraft.services import applyfile
+from signalcraft.services import applyfile, tomltext
 from tests.domain.conditions import conditions
 from tests.services.desk import Desk
 
@@ -315,6 +315,7 @@ def setups(draw: st.DrawFn) -> dict[str, Any]:
                     "mention": st.sampled_from(["none", "here", "S0TEAM"]),
                     "repeat_minutes": st.integers(1, 99),
                     "runbook_url": st.just("https://example.com/"),
+                    "runbook": st.text(max_size=60),
                 },
             )
         )
@@ -353,5 +354,5 @@ def test_export_then_apply_is_an_empty_plan(tmp_path_factory: pytest.TempPathFac
     )
 )
 def test_every_value_is_written_as_toml(value: Any) -> None:
-    line = "\n".join(applyfile._lines({"it": value, "1 odd\nkey": value}))
+    line = "\n".join(tomltext.lines({"it": value, "1 odd\nkey": value}))
     assert tomllib.loads(line) == {"it": value, "1 odd\nkey": value}

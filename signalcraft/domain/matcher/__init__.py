@@ -27,8 +27,10 @@ from signalcraft.domain.matcher.condition import (
     INPUT_MAX,
     LEAVES_MAX,
     LIST_MAX,
+    NUMBERS,
     OPERATORS,
     STATUSES,
+    TAG,
     TEXT_MAX,
     Actual,
     Condition,
@@ -42,9 +44,11 @@ from signalcraft.domain.matcher.condition import (
     read_condition,
     show_condition,
 )
+from signalcraft.domain.matcher.question import operators_of
 
 __all__ = [
-    "DEPTH_MAX", "EVERYTHING", "FIELDS", "INPUT_MAX", "LEAVES_MAX", "LIST_MAX", "OPERATORS", "STATUSES", "TEXT_MAX",
-    "Actual", "Condition", "Facts", "Known", "Late", "Leaf", "Part", "Said", "Scalar", "Split", "Value", "actual",
-    "ask", "compile_condition", "known_of", "leaves", "nearest", "read_condition", "said_of", "show_condition",
+    "DEPTH_MAX", "EVERYTHING", "FIELDS", "INPUT_MAX", "LEAVES_MAX", "LIST_MAX", "NUMBERS", "OPERATORS", "STATUSES",
+    "TAG", "TEXT_MAX", "Actual", "Condition", "Facts", "Known", "Late", "Leaf", "Part", "Said", "Scalar", "Split",
+    "Value", "actual", "ask", "compile_condition", "known_of", "leaves", "nearest", "operators_of", "read_condition",
+    "said_of", "show_condition",
 ]  # fmt: skip

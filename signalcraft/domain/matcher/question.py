@@ -12,6 +12,7 @@ from signalcraft.domain import severity as severities
 from signalcraft.domain.matcher.condition import (
     INPUT_MAX,
     NUMBERS,
+    OPERATORS,
     ORDERINGS,
     PATTERN_MEMORY,
     STATUSES,
@@ -130,6 +131,12 @@ def _text_test(operator: str, value: Scalar, path: str) -> Test:
     if operator == "contains":
         return lambda v: v is not None and part in v
     return lambda v: v is None or part not in v
+
+
+def operators_of(field: str) -> tuple[str, ...]:
+    """The operators that can be meant of a field: what it has no order of is neither greater nor smaller."""
+    ordered = field == "severity" or field in NUMBERS or field.startswith(TAG)
+    return tuple(word for word in OPERATORS if ordered or word not in ORDERINGS)
 
 
 def test_of(leaf: Leaf, path: str) -> Test:
