@@ -112,6 +112,7 @@ OF_TYPE: Final[dict[tuple[str, str], Any]] = {
     ("SubjectData", "records"): {"journal": [], "alert_group": [], "event": [], "inbox": []},
     ("SubjectData", "audit"): [],
     ("SubjectData", "configuration"): ['channel "mail"'],
+    ("Address", "url"): "https://alerts.example.com",
     ("ActorOut", "id"): "U024BE7LH",
     ("ActorOut", "kind"): "slack",
     ("ActorOut", "name"): "On call",

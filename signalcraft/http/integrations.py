@@ -14,7 +14,8 @@ from signalcraft.domain import ids
 from signalcraft.errors import Fault, Invalid
 from signalcraft.http.auth import Caller, TheCaller, scopes, step_up
 from signalcraft.http.pages import page_of
-from signalcraft.http.wire import Cursor, Limit, TheHouse, show_time, time_of
+from signalcraft.http.wire import Cursor, Limit, TheHouse, show_id, show_time, time_of
+from signalcraft.services import trial
 from signalcraft.services.applyfile import drafted, flat
 from signalcraft.services.configure import Edit, integrations
 from signalcraft.services.configure.edit import Once
@@ -92,10 +93,17 @@ class RotateIn(Struct, frozen=True, forbid_unknown_fields=True):
     secret: str | None = None
 
 
+class TryIn(Struct, frozen=True, forbid_unknown_fields=True):
+    """`as_alert`: open an alert group and tell whom a real alert of this integration would tell."""
+
+    as_alert: bool = False
+
+
 class TestedIntegration(Struct, frozen=True):
-    """The event that was stored."""
+    """The event that was stored; where it was sent as an alert, its group: its deliveries say what became of it."""
 
     event_id: str
+    group_id: str | None
 
 
 def out(tx: Tx, registry: Registry, row: rows.Integration) -> IntegrationOut:
@@ -299,17 +307,26 @@ async def rotate_integration(
     tags=TAG,
     status_code=202,
 )
-async def test_integration(house: TheHouse, caller: TheCaller, id: FromPath[str]) -> TestedIntegration:
-    """Stores an event of kind `test`, as a sender's own test would: it opens no alert group and tells nobody."""
+async def try_integration(
+    house: TheHouse, caller: TheCaller, id: FromPath[str], data: JSONBody[TryIn | None] = None
+) -> TestedIntegration:
+    """Stores an event of kind `test`, as a sender's own test would: it opens no alert group and tells nobody.
+
+    With `as_alert` it opens one, of low severity in the environment `test`, and goes the whole way of a real alert.
+    """
     integration_id = ids.parse(id)
+    if data is not None and data.as_alert:
+        receipt = await trial.tell(house.ingest, caller.workspace_id, integration_id, caller.actor)
+        return TestedIntegration(ids.show(receipt.event_id), show_id(receipt.group_id))
 
     def work(edit: Edit) -> int:
         return integrations.try_out(edit, rows.get(edit.tx, edit.workspace_id, integration_id))
 
-    return TestedIntegration(ids.show(await house.configure.change(caller.workspace_id, caller.actor, work)))
+    event_id = await house.configure.change(caller.workspace_id, caller.actor, work)
+    return TestedIntegration(ids.show(event_id), None)
 
 
 ROUTES: Final = [
     list_integrations, create_integration, get_integration, replace_integration, change_integration,
-    delete_integration, rotate_integration, test_integration,
+    delete_integration, rotate_integration, try_integration,
 ]  # fmt: skip
