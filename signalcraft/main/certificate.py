@@ -14,11 +14,14 @@ from signalcraft.errors import BadSetting
 
 if TYPE_CHECKING:
     from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 _DAY_MS = 86_400_000
 SOON_DAYS = 21
 """Before its end by so much, a certificate that renews itself would have been renewed."""
 _FILE_MAX = 1 << 20
+_RSA_BITS = range(2048, 4097)
+_CURVES = ("secp256r1", "secp384r1")
 
 
 class Certificate(Struct, frozen=True):
@@ -53,7 +56,7 @@ def read(settings: Settings) -> Certificate | None:
     """The certificate of the settings, None where they name none.
 
     Raises BadSetting in one sentence: not PEM, a key with a password, a key of another certificate, a key that
-    everybody on this box can read.
+    everybody on this box can read, a kind of key that the server cannot serve.
     """
     http = settings.http
     if not http.tls_certificate:
@@ -87,6 +90,12 @@ def read(settings: Settings) -> Certificate | None:
         raise BadSetting(
             f"{http.tls_key} holds no private key in PEM (-----BEGIN PRIVATE KEY-----)", path="http.tls_key"
         ) from None
+    if not _is_served(key):
+        raise BadSetting(
+            f"{http.tls_key} is of a kind that cannot be served: RSA of 2048 to 4096 bits, ECDSA on P-256 or P-384, "
+            "or Ed25519 is",
+            path="http.tls_key",
+        )
     plain = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     if found.public_key().public_bytes(*plain) != key.public_key().public_bytes(*plain):
         raise BadSetting(
@@ -96,6 +105,17 @@ def read(settings: Settings) -> Certificate | None:
         )
     from_s, until_s = found.not_valid_before_utc.timestamp(), found.not_valid_after_utc.timestamp()
     return Certificate(_names(found), round(from_s * 1000), round(until_s * 1000))
+
+
+def _is_served(key: PrivateKeyTypes) -> bool:
+    """Whether the server can sign with it: given any other key, it ends the whole process."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.key_size in _RSA_BITS
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key.curve.name in _CURVES
+    return isinstance(key, ed25519.Ed25519PrivateKey)
 
 
 def _bytes(file: str, path: str) -> bytes:

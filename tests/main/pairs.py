@@ -9,16 +9,23 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
 DAY = datetime.timedelta(days=1)
 
 
 def pair(
-    folder: Path, name: str = "box", *, days: int = 90, began_days: int = 1, password: bytes = b""
+    folder: Path,
+    name: str = "box",
+    *,
+    days: int = 90,
+    began_days: int = 1,
+    password: bytes = b"",
+    key: CertificateIssuerPrivateKeyTypes | None = None,
 ) -> dict[str, str]:
-    """A certificate for localhost and 127.0.0.1 with its key, as settings; `serial` changes with each."""
+    """A certificate for localhost and 127.0.0.1 with its key, as settings. `key`: ECDSA or RSA, an own one."""
     folder.mkdir(exist_ok=True)
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     made = (

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from signalcraft.config import load
 from signalcraft.errors import BadSetting
@@ -162,6 +163,21 @@ def test_a_renewed_certificate_that_cannot_be_used_changes_nothing(
     assert secure.api.get("/live").status_code == 200
 
 
+def test_a_renewed_key_of_a_kind_that_cannot_be_served_changes_nothing(
+    secure: Secure, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The embedded server ends the whole process when it is given one."""
+    before = secure.serial()
+    for path, file in pair(tmp_path / "odd", key=ec.generate_private_key(ec.SECP521R1())).items():
+        shutil.copyfile(file, secure.settings[path])
+    secure._loop.call_soon_threadsafe(secure.program.renew)  # type: ignore[union-attr]
+    deadline = time.monotonic() + 5
+    while "the old one stays" not in caplog.text and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert "the old one stays" in caplog.text
+    assert secure.serial() == before
+
+
 def spoilt(files: dict[str, str], how: str, folder: Path) -> dict[str, str]:
     certificate_file, key_file = Path(files["http.tls_certificate"]), Path(files["http.tls_key"])
     if how == "no certificate in it":
@@ -172,6 +188,10 @@ def spoilt(files: dict[str, str], how: str, folder: Path) -> dict[str, str]:
         key_file.write_bytes(Path(pair(folder, "other")["http.tls_key"]).read_bytes())
     elif how == "a password":
         return pair(folder, "locked", password=b"secret")
+    elif how == "a large curve":
+        return pair(folder, "curve", key=ec.generate_private_key(ec.SECP521R1()))
+    elif how == "a short key":
+        return pair(folder, "short", key=rsa.generate_private_key(65537, 1024))
     elif how == "readable by everybody":
         key_file.chmod(0o644)
     return files
@@ -184,6 +204,8 @@ def spoilt(files: dict[str, str], how: str, folder: Path) -> dict[str, str]:
         ("no key in it", "http.tls_key", "holds no private key in PEM"),
         ("another's key", "http.tls_key", "is not the key of"),
         ("a password", "http.tls_key", "is locked with a password"),
+        ("a large curve", "http.tls_key", "is of a kind that cannot be served"),
+        ("a short key", "http.tls_key", "is of a kind that cannot be served"),
         ("readable by everybody", "http.tls_key", "can be read by everybody on this box (mode 0644)"),
     ],
 )
