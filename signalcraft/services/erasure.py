@@ -19,6 +19,7 @@ from signalcraft.domain import ids
 from signalcraft.domain.people import check_owner_stays, check_rank
 from signalcraft.domain.subject import MARK_MIN, Subject
 from signalcraft.errors import Conflict, Invalid, NotFound
+from signalcraft.services.errands import Errands
 from signalcraft.services.people import By, People
 from signalcraft.storage import erasure, journal, people, workspaces
 from signalcraft.storage.db import Db, Tx
@@ -49,7 +50,7 @@ class Erasure:
         self.now = now
         self._key = vault.derive("erased people")
         self._one = asyncio.Lock()
-        self._tasks: dict[str, asyncio.Task[Erased]] = {}
+        self._errands: Errands[Erased] = Errands(now)
 
     async def member(self, workspace_id: int, by: By, person_id: int) -> str:
         """Who a person of a workspace is, for `export` and `erase`. Raises NotFound, Forbidden, Conflict.
@@ -106,16 +107,9 @@ class Erasure:
         self, seconds: float, workspace_id: int, by: By, who: str, also: Sequence[str] = (), only: int | None = None
     ) -> Erased | None:
         """`erase`, waiting no longer than that; None while it goes on, and the same call again waits for it too."""
-        name = "\0".join((who, *also))
-        task = self._tasks.get(name)
-        if task is None:
-            work = self.erase(workspace_id, by, who, also, only)
-            task = self._tasks[name] = asyncio.get_running_loop().create_task(work, name="erasure")
-        done, _ = await asyncio.wait({task}, timeout=seconds)
-        if not done:
-            return None
-        self._tasks.pop(name, None)
-        return task.result()
+        return await self._errands.within(
+            seconds, (who, *also, only), lambda: self.erase(workspace_id, by, who, also, only)
+        )
 
     async def erase(
         self, workspace_id: int, by: By, who: str, also: Sequence[str] = (), only: int | None = None

@@ -16,6 +16,7 @@ from signalcraft import logs
 from signalcraft.config import Settings
 from signalcraft.domain.group import SYSTEM, Actor
 from signalcraft.errors import Conflict, Fault
+from signalcraft.services.errands import Errands
 from signalcraft.services.health import Component
 from signalcraft.storage import journal, masterkey, rotation, workspaces
 from signalcraft.storage.db import Db, Tx
@@ -74,7 +75,7 @@ class Keyring:
         self.age_ms = settings.security.master_key_days * _DAY_MS
         self.source: Literal["file", "setting"] = "setting" if settings.security.master_key.reveal() else "file"
         self._one = asyncio.Lock()
-        self._task: asyncio.Task[Rotated] | None = None
+        self._errands: Errands[Rotated] = Errands(now)
         self._looked_ms = 0
         self._damaged: list[str] = []
 
@@ -124,13 +125,7 @@ class Keyring:
 
     async def rotate_for(self, seconds: float, actor: Actor, workspace_id: int) -> Rotated | None:
         """The same, waiting no longer than that; None while it goes on, and the next call waits for it too."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self.rotate(actor, workspace_id), name="rotation")
-        done, _ = await asyncio.wait({self._task}, timeout=seconds)
-        if not done:
-            return None
-        task, self._task = self._task, None
-        return task.result()
+        return await self._errands.within(seconds, "rotation", lambda: self.rotate(actor, workspace_id))
 
     async def resume(self) -> Rotated | None:
         """Goes on with what was interrupted, or with what new settings began; None where there is nothing to do."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ SPEAKERS = {
     "escalation": {"channels", "state"},
     "journal": {"verb"},
     "gap": {"why"},
+    "saved_view": {"sort", "group_by"},
     "fact": {"name", "value"},
     "box_secret": {"name"},
     "vault_key": {"master"},
@@ -275,3 +277,26 @@ def test_an_erasure_killed_in_the_middle_is_asked_for_again(world: World, monkey
         world.restarted()
         world._call(world.house.erasure.erase(1, BOX, EMAIL))
         assert EMAIL.encode() not in everywhere(world)
+
+
+def test_an_erasure_whose_end_nobody_fetched_does_not_stand_for_a_later_one(world: World) -> None:
+    """Asked for again much later, it is about what was written since."""
+    with Life(world) as life:
+        asked = (1, BOX, EMAIL)
+        assert world._call(world.house.erasure.erase_for(0, *asked)) is None
+        deadline = time.monotonic() + 10
+        while EMAIL.encode() in everywhere(world) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        world.clock.at_ms += 3_600_000
+        life.kim.post("/api/auth/step-up", {"password": PASSWORD})
+        life.kim.post("/api/invitations", {"email": EMAIL, "role": "member"})
+        assert EMAIL.encode() in everywhere(world)
+        assert world._call(world.house.erasure.erase_for(30, *asked)) is not None
+        assert EMAIL.encode() not in everywhere(world)
+
+
+def test_an_erasure_in_one_workspace_does_not_stand_for_one_in_the_whole_box(world: World) -> None:
+    with Life(world):
+        assert world._call(world.house.erasure.erase_for(0, 1, BOX, EMAIL, only=1)) is None
+        with pytest.raises(NotFound):
+            world._call(world.house.erasure.erase_for(30, 1, BOX, EMAIL))
