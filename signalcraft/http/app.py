@@ -23,6 +23,7 @@ from signalcraft.http import (
     channels,
     configuration,
     control,
+    dashboard,
     deliveries,
     events,
     faults,
@@ -130,8 +131,12 @@ class App(Litestar):
             await super().__call__(scope, receive, send)
 
     async def inside(self, scope: Any, receive: Any, send: Any) -> None:
-        """Litestar itself, behind the edge."""
-        await recorded(super().__call__, self.state, scope, receive, send)
+        """The dashboard's files and Litestar itself, behind the edge."""
+        await recorded(self._routed, self.state, scope, receive, send)
+
+    async def _routed(self, scope: Any, receive: Any, send: Any) -> None:
+        if not await self.state.dashboard.answered(scope, send):
+            await super().__call__(scope, receive, send)
 
 
 def routes() -> list[BaseRouteHandler]:
@@ -148,6 +153,7 @@ def create_app(house: House, edge: Edge | None = None) -> App:
     app.state.door = Door(settings, house.vault.derive("browser tokens"))
     app.state.live = live.Live(house)
     app.on_shutdown.append(app.state.live.close)
+    app.state.dashboard = dashboard.Dashboard(dashboard.FOLDER)
     app.state.totals = metrics.Totals(house.now())
     app.edge = app.state.edge = edge or Edge(app.inside, hook_door(house), settings, house.now)
     for route in app.routes:

@@ -1,4 +1,4 @@
-"""GET /: what answers here, for a person who opened the address. The dashboard takes its place when it comes."""
+"""GET /: what answers here where no dashboard was built (`http.dashboard` answers it otherwise)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from signalcraft.http.auth import door_of
 
 _PAGE: Final = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>SignalCraft</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-</head><body><main><h1>SignalCraft {__version__}</h1><p>This box takes in alerts and tells the right people.</p><ul>
+</head><body><main><h1>SignalCraft {__version__}</h1><p>This box takes in alerts and tells the right people.</p>
+<p>Its dashboard was not built: <code>make web</code> does that, then load this page again.</p><ul>
 <li><a href="/health">Health</a>: what works and what does not</li>
-<li><a href="/api/openapi.json">API description</a> (OpenAPI 3.1); keys: <code>signalcraft apikey create</code></li>
+<li><a href="/api/docs">API description</a> (OpenAPI 3.1); keys: <code>signalcraft apikey create</code></li>
 <li><a href="/metrics">Metrics</a> for Prometheus</li></ul></main></body></html>
 """
 _HEADERS: Final = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"}

@@ -11,6 +11,7 @@ import pytest
 
 from signalcraft.config import Settings, load
 from signalcraft.http.browser import Door
+from signalcraft.http.dashboard import Dashboard
 from tests.http.asking import asking, key_of, problem
 from tests.http.browsing import PASSWORD, QUIET, Browser, browser, person
 from tests.world import World
@@ -255,8 +256,12 @@ def test_how_a_request_came(scheme: str, peer: str | None, host: str, transport:
     assert Door(settings, b"k" * 32).transport(connection) == transport
 
 
-def test_the_first_page_says_why_nobody_can_sign_in_over_plain_http(behind: World) -> None:
-    """And nothing of it over TLS."""
+def test_the_first_page_says_why_nobody_can_sign_in_over_plain_http(
+    behind: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing of it over TLS. Where a dashboard was built its sign-in page says so, out of /api/auth/state."""
+    missing = Dashboard(tmp_path / "missing")
+    monkeypatch.setattr(behind.program.app.state, "dashboard", missing)  # type: ignore[union-attr]
     plain = asking(behind, **{"X-Forwarded-Proto": "http"}).get("/").text
     assert "ssh -L" in plain
     assert "http.tls_certificate" in plain
