@@ -60,18 +60,26 @@ class Jobs:
     def _each_minute(self) -> None:
         house = self._house
         with logs.within(f"job-minute-{secrets.token_hex(4)}"):
-            self._wait(house.watch.tick(house.now()))
-            self._wait(house.configure.tidy())
-            self._wait(house.keyring.tend())
+            self._each(house.watch.tick(house.now()), house.configure.tidy(), house.keyring.tend())
 
     def _each_night(self) -> None:
         house = self._house
         with logs.within(f"job-night-{secrets.token_hex(4)}"):
-            self._wait(house.watch.prune(house.now()))
-            self._wait(house.signin.prune(house.now()))
-            self._wait(house.audit.tidy())
-            self._wait(house.security.tidy())
-            self._wait(house.faults.tidy())
+            self._each(
+                house.watch.prune(house.now()),
+                house.signin.prune(house.now()),
+                house.audit.tidy(),
+                house.security.tidy(),
+                house.faults.tidy(),
+            )
+
+    def _each(self, *care: Coroutine[Any, Any, Any]) -> None:
+        """One after the other; one that fails, or takes too long, keeps none of the others from being done."""
+        for work in care:
+            try:
+                self._wait(work)
+            except Exception:
+                log.exception("periodic care failed", extra={"care": work.__qualname__})
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> None:
         if self._house.stopping:

@@ -50,6 +50,32 @@ def test_the_lines_of_a_watch_bear_one_id(office: Office, lines: list[tuple[str,
     assert set(stepped) == {f"watch-{office.now_ms}"}
 
 
+def test_care_that_fails_keeps_no_other_from_being_done(tmp_path: Path, lines: list[tuple[str, str]]) -> None:
+    done: list[str] = []
+
+    def care(name: str) -> Any:
+        async def works(*_: Any) -> None:
+            done.append(name)
+            if name == "watch":
+                raise RuntimeError("no")
+
+        return SimpleNamespace(tick=works, prune=works, tend=works, tidy=works)
+
+    names = ("watch", "configure", "keyring", "signin", "audit", "security", "faults")
+    parts = {name: care(name) for name in names}
+    house = cast(House, SimpleNamespace(data_dir=tmp_path, stopping=False, now=lambda: 0, **parts))
+
+    async def story() -> None:
+        jobs = Jobs(house)
+        await asyncio.to_thread(jobs._each_minute)
+        await asyncio.to_thread(jobs._each_night)
+        jobs.huey.storage.close()
+
+    asyncio.run(story())
+    assert done == ["watch", "configure", "keyring", "watch", "signin", "audit", "security", "faults"]
+    assert [message for _, message in lines].count("periodic care failed") == 2
+
+
 def test_a_periodic_job_carries_one_id_over_to_the_loop(tmp_path: Path, lines: list[tuple[str, str]]) -> None:
     log = logging.getLogger("signalcraft.test")
 
