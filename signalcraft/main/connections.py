@@ -84,7 +84,11 @@ class Connections:
             await stop.wait()
             return
         while not stop.is_set():
-            cut = await asyncio.to_thread(self.look, time.monotonic())
+            try:
+                cut = await asyncio.to_thread(self.look, time.monotonic())
+            except OSError as problem:  # no descriptor is left for looking: the next look may find one
+                log.warning("connections could not be looked at", extra={"why": str(problem)})
+                cut = Counter()
             for (limit, address), n in cut.items():
                 self._told(limit, address, n)
             try:

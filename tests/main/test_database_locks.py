@@ -5,6 +5,8 @@ https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_sep
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -59,6 +61,31 @@ def test_what_became_a_file_meanwhile_is_never_closed(tmp_path: Path, monkeypatc
     another_program_reads(tmp_path / "it.db")
     assert (tmp_path / "it.db-wal").exists()
     db.stop()
+
+
+def test_a_look_that_no_descriptor_is_left_for_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program ends by whatever ends this loop."""
+    looks = []
+    real = os.listdir
+
+    def listed(path: str) -> list[str]:
+        looks.append(path)
+        if len(looks) == 1:
+            raise OSError(errno.EMFILE, "too many open files")
+        return real(path)
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        watched = asyncio.create_task(looking().run(stop))
+        while len(looks) < 2 and not watched.done():
+            await asyncio.sleep(0.01)
+        stop.set()
+        await watched
+
+    monkeypatch.setattr(connections, "LOOK_S", 0.01)
+    monkeypatch.setattr(os, "listdir", listed)
+    asyncio.run(asyncio.wait_for(story(), 10))
+    assert len(looks) >= 2
 
 
 def test_another_program_may_read_the_database_of_a_serving_process(tmp_path: Path) -> None:
