@@ -80,6 +80,7 @@ def test_what_is_older_than_its_time_goes_and_other_files_stay(path: Path) -> No
     handler = made(path, days=14)
     stranger = path.with_name("signalcraft.log.old")
     stranger.write_text("x")
+    path.with_name("signalcraft.log.2027-13-45").write_text("a day that there never was")
     for day in range(20):
         said(handler, f"day {day}", MARCH_1 + day * DAY_S)
         handler.settle()

@@ -55,7 +55,7 @@ class DailyFile(logging.Handler):
             return
         try:
             self._write(line, record.created)
-        except OSError:
+        except (OSError, RuntimeError):  # no room, or no thread to pack with
             self.lost += 1
             self._retry_s = record.created + _AGAIN_S
             self._let_go()
@@ -123,7 +123,8 @@ class DailyFile(logging.Handler):
         shape = re.compile(rf"{re.escape(self.path.name)}\.(\d{{4}}-\d\d-\d\d)(?:\.\d+)?(?:\.gz)?")
         for file in self.path.parent.iterdir():
             found = shape.fullmatch(file.name)
-            if found and date.fromisoformat(found[1]) < oldest:
+            # Days written so sort as text; a name with a day that there never was is somebody else's, or past, too.
+            if found and found[1] < oldest.isoformat():
                 file.unlink(missing_ok=True)
 
     def _let_go(self) -> None:
