@@ -7,7 +7,7 @@ import base64
 import logging
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 import msgspec
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from joserfc.jwk import KeySet
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 TIMEOUT_S: Final = 10.0
 KEPT_MS: Final = 3_600_000
 """For so long the document and the keys are not asked for again."""
 AWAY_MS: Final = 5_000
-"""For so long after it did not answer it is not asked where everything is: nobody waits in a queue for that."""
+"""For so long after it did not answer it is not asked for its document or keys: nobody waits in a queue for that."""
 ANEW_MS: Final = 60_000
 """So often at most, however many tokens name a key that nobody knows."""
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
@@ -91,12 +92,8 @@ class Provider:
         """Where everything is. Raises Unavailable."""
         async with self._one:
             if self._document is None or not 0 <= self.now() - self._document[0] < KEPT_MS:
-                if self._away_ms is not None and 0 <= self.now() - self._away_ms < AWAY_MS:
-                    raise Unavailable
-                self._away_ms = self.now()
                 url = self.settings.issuer.rstrip("/") + WELL_KNOWN
-                self._document = (self.now(), self._checked(await self._get(url)))
-                self._away_ms = None
+                self._document = (self.now(), await self._asked(url, self._checked))
             return self._document[1]
 
     def _checked(self, body: bytes) -> Document:
@@ -180,8 +177,22 @@ class Provider:
         async with self._one:
             kept_ms = ANEW_MS if anew else KEPT_MS
             if self._keys is None or not 0 <= self.now() - self._keys[0] < kept_ms:
-                self._keys = (self.now(), keys_of(await self._get(provider.jwks_uri)))
+                self._keys = (self.now(), await self._asked(provider.jwks_uri, keys_of))
             return self._keys[1]
+
+    async def _asked(self, url: str, read: Callable[[bytes], T]) -> T:
+        """What stands at an address of the provider. The caller holds the lock. Raises Unavailable, what `read` does.
+
+        Whoever waited for the lock behind one who was not answered is told so at once.
+        """
+        if self._away_ms is not None and 0 <= self.now() - self._away_ms < AWAY_MS:
+            raise Unavailable
+        self._away_ms = None
+        try:
+            return read(await self._get(url))
+        except Fault:
+            self._away_ms = self.now()
+            raise
 
     async def _userinfo(self, provider: Document, access_token: str, subject: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {access_token}", "Accept": "application/json"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -10,11 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 import httpx
 import pytest
 
+from signalcraft.config import load
+from signalcraft.domain.delivery import HttpCall, Reply
+from signalcraft.services.provider import Document, Provider, Unavailable
 from tests.http.asking import problem
 from tests.http.browsing import QUIET, Browser, journal, person
 from tests.http.issuing import (
@@ -26,7 +31,7 @@ from tests.http.issuing import (
     there_and_back,
     trusting,
 )
-from tests.world import World, free_port
+from tests.world import Clock, World, free_port
 
 # -- a provider that is real ------------------------------------------------------------------------------------------
 
@@ -226,6 +231,32 @@ def test_a_provider_that_is_away_or_talks_nonsense_is_said_to_be(tmp_path: Path,
         for path in ("/jwks", "/token"):
             issuer.status = {path: 503}
             problem(there_and_back(it, issuer, iss=issuer.url), 502, "provider_unavailable")
+
+
+@pytest.mark.parametrize("what", ["document", "keys"])
+def test_a_provider_that_hangs_is_waited_for_by_one_person_not_by_a_queue(what: str) -> None:
+    """Whoever asked meanwhile is told as soon as the first one's patience is over."""
+    clock = Clock()
+    asked: list[str] = []
+
+    class Hanging:
+        async def send(self, call: HttpCall) -> Reply:
+            asked.append(call.url)
+            await asyncio.sleep(0.01)
+            clock.at_ms += round(call.timeout_s * 1000)
+            return Reply(status=0, error="no answer")
+
+    async def story() -> None:
+        settings = load(overrides={"oidc.issuer": "https://id.example", "oidc.client_id": "it"}, environ={}).settings
+        it = Provider(settings, cast(Any, Hanging()), clock)
+        base = "https://id.example"
+        there = Document(base, f"{base}/authorize", f"{base}/token", f"{base}/jwks")
+        asking = it.document if what == "document" else lambda: it._keys_now(there, anew=False)
+        told = await asyncio.gather(*(asking() for _ in range(5)), return_exceptions=True)
+        assert [type(one) for one in told] == [Unavailable] * 5
+
+    asyncio.run(story())
+    assert len(asked) == 1
 
 
 def test_a_client_that_the_provider_does_not_know_is_nobodys_failure(tmp_path: Path, issuer: Issuer) -> None:
