@@ -79,7 +79,7 @@ class Jobs:
             try:
                 self._wait(work)
             except Exception:
-                log.exception("periodic care failed", extra={"care": work.__qualname__})
+                log.exception("periodic care failed", extra={"care": getattr(work, "__qualname__", "")})
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> None:
         if self._house.stopping:
