@@ -1,0 +1,27 @@
+/** Every address of the dashboard. A page's code is fetched when it is first opened. */
+import { createRouter } from 'sv-router';
+
+export const { p, navigate, isActive, route } = createRouter({
+  '*': () => import('./pages/lost/Page.svelte'),
+});
+
+/** Addresses that need nobody signed in. */
+export const OPEN = ['/sign-in', '/setup', '/join', '/reset'];
+
+/** Goes to an address of the dashboard that was put together (`/alert-groups?search=…`). */
+export function go(address: string, options: { replace?: boolean } = {}): void {
+  const url = new URL(address, location.origin);
+  // The router's own types know addresses without values only.
+  void navigate(url.pathname as never, { ...options, search: url.search as never, hash: url.hash as never } as never);
+}
+
+/**
+ * Keeps clicks from the router that are the browser's business: with a key held, and on addresses that are no pages
+ * (the API's description, a download). The router hears clicks on the window; this one hears them before.
+ */
+export function leaveToTheBrowser(event: MouseEvent): void {
+  const link = (event.target as Element | null)?.closest?.('a[href]') as HTMLAnchorElement | null;
+  if (!link) return;
+  const held = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button !== 0;
+  if (held || /^\/(api|health|metrics|live|ready|share|answer)(\/|$)/.test(link.pathname)) event.stopPropagation();
+}
