@@ -124,10 +124,20 @@ class Program:
                 continue
 
     async def _second(self) -> None:
-        await self.house.ingest.refusals.flush()
-        await self.house.security.flush()
+        await self._written(ending=False)
         await self.house.faults.flush()
         await self.house.watch.tick(self.now())
+
+    async def _last_counts(self) -> None:
+        """What was refused since the last second is written down too."""
+        try:
+            await asyncio.wait_for(self._written(ending=True), 2)
+        except Exception:
+            log.exception("what was refused last could not be written down")
+
+    async def _written(self, *, ending: bool) -> None:
+        await self.house.ingest.refusals.flush(ending=ending)
+        await self.house.security.flush()
 
     async def _alive(self) -> None:
         # Alive means: a write commits and the delivery loop turns. systemd restarts what does not say so.
@@ -159,6 +169,7 @@ class Program:
         in_time = await self._end_tasks()
         await self._end_life()
         await self._control.stop()
+        await self._last_counts()
         if self._jobs is not None:
             await asyncio.to_thread(self._jobs.stop)
         log.info("stopping: the writer is drained")

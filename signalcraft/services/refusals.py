@@ -55,10 +55,11 @@ class Refusals:
         open_gap[1] = now_ms
         open_gap[2] += 1
 
-    async def flush(self) -> None:
-        """Writes what gathered. Called once a second."""
+    async def flush(self, *, ending: bool = False) -> None:
+        """Writes what gathered. Called once a second, and when the program ends: gaps that go on end with it then."""
         now_ms = self._now()
-        ended = {key: gap for key, gap in self._gaps.items() if now_ms - gap[1] >= GAP_ENDS_AFTER_MS}
+        least_ms = 0 if ending else GAP_ENDS_AFTER_MS
+        ended = {key: gap for key, gap in self._gaps.items() if now_ms - gap[1] >= least_ms}
         if not self._counts and not ended:
             return
         noted, self._counts = self._counts, defaultdict(int)

@@ -13,7 +13,7 @@ from signalcraft.config import Settings
 from signalcraft.services.security import OTHERS, Security
 from signalcraft.storage import security as store
 from tests.http.asking import asking, key_of, problem
-from tests.http.browsing import OTHER_PASSWORD, Browser, browser, person
+from tests.http.browsing import OTHER_PASSWORD, QUIET, Browser, browser, person
 from tests.services.desk import Desk
 from tests.world import World
 
@@ -126,6 +126,19 @@ def test_it_appears_within_a_second_by_itself(world: World) -> None:
         return store.totals(tx, 1, world.clock.at_ms - 1, world.clock.at_ms + 1)
 
     assert world._call(world.house.db.read(read)) == {"sign_in_failed": 1}
+
+
+def test_what_was_refused_last_is_written_down_when_the_program_ends(tmp_path: Path) -> None:
+    with World(tmp_path / "data", **QUIET) as world:
+        world.house.security.saw("bad_credential", "192.0.2.9")
+        world.house.ingest.refusals.note(1, 0, "refused_signature", world.clock.at_ms)
+        world.house.ingest.refusals.gap(1, "the writer was busy", world.clock.at_ms)
+        world.stopped()
+        world.restarted()
+        with world.house.db.reading() as reader:
+            assert reader.value("select n from security_count where address = '192.0.2.9'") == 1
+            assert reader.value("select sum(n) from minute_count where what = 'refused_signature'") == 1
+            assert reader.value("select refused from gap where why = 'the writer was busy'") == 1
 
 
 def test_a_flood_from_everywhere_keeps_its_size_and_not_its_addresses(tmp_path: Path) -> None:
