@@ -130,7 +130,7 @@ class Front:
         self.connections = room_for(settings.http.connections_max)
         self._servers: list[Listener] = []
         self._changing: set[asyncio.Task[Any]] = set()
-        self._main: Listener
+        self._main: Listener | None = None
 
     @property
     def ports(self) -> frozenset[int]:
@@ -193,13 +193,14 @@ class Front:
     def renew(self) -> None:
         """The certificate's files were replaced: they serve the next connections. What cannot be used changes nothing,
         and is logged."""
-        if not self._settings.http.tls_certificate or self._changing:
-            return
-        task = asyncio.get_running_loop().create_task(self._renew(), name="renew the certificate")
+        old = self._main
+        if not self._settings.http.tls_certificate or self._changing or old is None:
+            return  # while it starts, its files were read just now
+        task = asyncio.get_running_loop().create_task(self._renew(old), name="renew the certificate")
         self._changing.add(task)
         task.add_done_callback(self._changing.discard)
 
-    async def _renew(self) -> None:
+    async def _renew(self, old: Listener) -> None:
         try:
             await asyncio.to_thread(certificate.read, self._settings)
             self.look()
@@ -208,7 +209,7 @@ class Front:
         except Exception as problem:
             log.error("the new certificate cannot be used, the old one stays", extra={"why": str(problem)})
             return
-        old, self._main = self._main, new
+        self._main = new
         self._servers.append(new)
         self._spawn(LISTENER, self._serve(new))
         await new.started.wait()
