@@ -27,16 +27,19 @@ _ANSWERS: Final = frozenset(
     {
         *("acknowledged", "snoozed", "unsnoozed", "resolved", "reopened", "assigned"),
         *("delivery_retried", "delivery_dropped"),
+        *("commented", "comment_edited", "comment_deleted"),
     }
 )
 """What people do about alert groups; everything else about groups is their timeline's alone."""
+_SHARES: Final = frozenset({"shared", "share_revoked"})
+"""Shown to people outside: of interest, as sign-ins are."""
 _OPERATION: Final = frozenset({"told", "delivery_failed", "told_by_fallback"})
 _HEADLINES: Final = ("config.applied", "owner_made", "invitation_accepted", "password_reset")
 _ALONE: Final = frozenset({"account_locked"})
 _THINGS: Final = ("id", "person", "invitation", "session", "delivery", "quarantine_id")
 _ORDINARY: Final = (
     *sorted(_ANSWERS),
-    *("asked", "gap", "clock_stepped", "quarantine_dropped", "quarantine_replayed"),
+    *("asked", "deliveries_retried", "gap", "clock_stepped", "quarantine_dropped", "quarantine_replayed"),
 )
 _SECURITY: Final = (
     f"verb not in ({', '.join(map(repr, _ORDINARY))}) and verb not glob 'rule*.*' and verb not glob 'channel.*'"
@@ -91,7 +94,7 @@ def is_audited(group_id: int | None, verb: str, actor: Actor) -> bool:
     """Whether a line of the journal belongs into the audit log too."""
     if group_id is None:
         return verb not in _OPERATION
-    if verb not in _ANSWERS or actor.kind == "source":
+    if verb not in _ANSWERS | _SHARES or actor.kind == "source":
         return False
     return actor.kind != "system" or verb == "resolved"
 
@@ -101,21 +104,19 @@ def take(tx: Tx, line: Line) -> None:
 
     What one request writes in one work, is one row in each workspace: its headline, and the rest under `also`.
     """
-    lines: list[Line] = [line]
     for call in tx.endings:
-        known = getattr(call, "lines", None)
-        if known is not None:
-            known.append(line)
+        if isinstance(call, _Ending):
+            call.lines.append(line)
             return
-    tx.at_end(_Ending(tx, lines))
+    tx.at_end(_Ending(tx, line))
 
 
 class _Ending:
     """What is to be done with the lines of a work when it ends."""
 
-    def __init__(self, tx: Tx, lines: list[Line]) -> None:
+    def __init__(self, tx: Tx, first: Line) -> None:
         self._tx = tx
-        self.lines = lines
+        self.lines = [first]
 
     def __call__(self) -> None:
         tx = self._tx
@@ -277,8 +278,8 @@ def page(
     tx: Tx, workspace_id: int, wanted: Filter, *, before: int | None = None, after: int | None = None, limit: int = 50
 ) -> list[Stored]:
     """Rows that fit: the newest first below `before`, or the oldest first behind `after`."""
-    questions, args = ["workspace_id = ?"], [workspace_id]
-    values: list[Any] = args
+    questions = ["workspace_id = ?"]
+    values: list[Any] = [workspace_id]
     for sql, value in (
         ("actor_id = ?", wanted.actor or None),
         ("thing_id = ?", wanted.thing or None),
