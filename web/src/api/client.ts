@@ -74,7 +74,12 @@ function unreachable(problem: unknown): ApiFault {
   const late = problem instanceof DOMException && problem.name === 'TimeoutError';
   return late
     ? new ApiFault(0, 'too_slow', 'No answer', `SignalCraft did not answer within ${PATIENCE_MS / 1000} seconds.`)
-    : new ApiFault(0, 'unreachable', 'Not reachable', 'SignalCraft cannot be reached. Is it running, and are you online?');
+    : new ApiFault(
+        0,
+        'unreachable',
+        'Not reachable',
+        'SignalCraft cannot be reached. Is it running, and are you online?',
+      );
 }
 
 async function problemOf(answer: Response): Promise<Partial<Schemas['Problem']>> {

@@ -12,7 +12,8 @@ export const queries = new QueryClient({
       staleTime: 30_000,
       gcTime: 5 * 60_000,
       // What the appliance refused it refuses again; only silence and its own faults are worth another try.
-      retry: (count, problem) => count < 2 && problem instanceof ApiFault && (problem.status === 0 || problem.status >= 500),
+      retry: (count, problem) =>
+        count < 2 && problem instanceof ApiFault && (problem.status === 0 || problem.status >= 500),
       retryDelay: (count) => 1000 * 2 ** count,
       refetchOnWindowFocus: true,
       refetchInterval: () => (live.state === 'lost' ? POLL_MS : false),

@@ -33,7 +33,7 @@ class Live {
   /** When the stream was lost: what is shown is as old as that. */
   lostAt = $state<number | null>(null);
 
-  #handlers = new Map<LiveKind, Set<(data: never) => void>>();
+  #handlers = new Map<LiveKind, ((data: never) => void)[]>();
   #onRefused: () => void = () => undefined;
   #channel: BroadcastChannel | null = null;
   #stop: AbortController | null = null;
@@ -70,9 +70,9 @@ class Live {
   }
 
   on<K extends LiveKind>(kind: K, handler: (data: LiveEvents[K]) => void): () => void {
-    const all = this.#handlers.get(kind) ?? new Set();
-    this.#handlers.set(kind, all.add(handler as (data: never) => void));
-    return () => all.delete(handler as (data: never) => void);
+    const mine = handler as (data: never) => void;
+    this.#handlers.set(kind, [...(this.#handlers.get(kind) ?? []), mine]);
+    return () => this.#handlers.set(kind, this.#handlers.get(kind)?.filter((one) => one !== mine) ?? []);
   }
 
   async #lead(steal: boolean): Promise<void> {

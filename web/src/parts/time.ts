@@ -33,7 +33,10 @@ export function hourOf(at: number): string {
 
 /** Local and UTC, to the second: what a tooltip says. */
 export function both(at: number): string {
-  return `${whole.format(at)}\n${new Date(at).toISOString().replace('T', ' ').replace(/\.\d+Z/, '')} UTC`;
+  return `${whole.format(at)}\n${new Date(at)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z/, '')} UTC`;
 }
 
 /** `1 h 5 min` of seconds. */
@@ -46,5 +49,9 @@ export function lasted(seconds: number): string {
   ] as const;
   const first = parts.findIndex(([n]) => n > 0);
   if (first < 0) return '0 s';
-  return parts.slice(first, first + 2).filter(([n]) => n > 0).map(([n, unit]) => `${n} ${unit}`).join(' ');
+  return parts
+    .slice(first, first + 2)
+    .filter(([n]) => n > 0)
+    .map(([n, unit]) => `${n} ${unit}`)
+    .join(' ');
 }

@@ -28,7 +28,8 @@ export const texts = {
     lostWhy: (at: string) => `The connection was lost at ${at}; what you see may be older. Trying again.`,
   },
   banner: {
-    lost: (at: string) => `No connection to SignalCraft since ${at}. What you see is from then; it comes back by itself.`,
+    lost: (at: string) =>
+      `No connection to SignalCraft since ${at}. What you see is from then; it comes back by itself.`,
     failing: 'SignalCraft has a problem:',
     newVersion: 'A newer version of this page is in use.',
     reload: 'Load it',
@@ -56,8 +57,16 @@ export const texts = {
   notMeasured: 'Nothing was there to measure.',
   required: 'needed',
   optional: 'optional',
-  notFound: { title: 'There is no such page', text: 'The address may be mistyped, or what it showed is gone.', home: 'To the overview' },
-  broken: { title: 'This page could not be shown', text: 'Loading it again may help. The alerts themselves are not touched by this.', reload: 'Load again' },
+  notFound: {
+    title: 'There is no such page',
+    text: 'The address may be mistyped, or what it showed is gone.',
+    home: 'To the overview',
+  },
+  broken: {
+    title: 'This page could not be shown',
+    text: 'Loading it again may help. The alerts themselves are not touched by this.',
+    reload: 'Load again',
+  },
   forbidden: {
     title: 'You may not see this',
     text: (role: string) => `Your role here is ${role}. An owner or admin can change it under Settings → People.`,
