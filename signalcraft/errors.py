@@ -61,6 +61,13 @@ class Gone(Fault):
     status = 410
 
 
+class ChangedMeanwhile(Fault):
+    """Somebody changed it since it was read (If-Match); read it again."""
+
+    code = "changed_meanwhile"
+    status = 412
+
+
 class TooLarge(Fault):
     """A body above the stated limit."""
 

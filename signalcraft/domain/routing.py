@@ -39,6 +39,8 @@ RULES_MAX = 200
 CHANNELS_MAX = 20
 MINUTES_MAX = 7 * 24 * 60
 NAME_MAX = 100
+RUNBOOK_MAX = 20_000
+"""Characters of a runbook's text."""
 _MENTION = re.compile(r"none|here|channel|[A-Za-z0-9@._:+-]{2,100}")
 
 
@@ -49,6 +51,7 @@ class Rule(Struct, kw_only=True):
     * `stop`: rules after this one are not asked when it holds.
     * `escalate_after_minutes`: unanswered for so long, the channels of `escalate_to` are told. None: never.
     * `repeat_minutes`: unanswered, its channels are told again so often. None: never.
+    * `runbook_url`: what to do, as an address; `runbook`: the same as a text in Markdown.
     """
 
     id: int
@@ -63,10 +66,11 @@ class Rule(Struct, kw_only=True):
     escalate_to: list[int] = []
     repeat_minutes: int | None = None
     runbook_url: str | None = None
+    runbook: str | None = None
 
 
 class CompiledRule(Struct, frozen=True, kw_only=True, eq=False):
-    """A rule with its conditions as closures."""
+    """A rule with its conditions as closures. `has_runbook`: an address, a text, or both."""
 
     id: int
     name: str
@@ -78,6 +82,7 @@ class CompiledRule(Struct, frozen=True, kw_only=True, eq=False):
     escalate_to: tuple[int, ...]
     repeat_minutes: int | None
     runbook_url: str | None
+    has_runbook: bool
     begin: Split
 
 
@@ -129,6 +134,7 @@ def compile_rule(rule: Rule) -> CompiledRule:
         escalate_to=tuple(rule.escalate_to),
         repeat_minutes=rule.repeat_minutes,
         runbook_url=rule.runbook_url,
+        has_runbook=bool(rule.runbook_url or rule.runbook),
         begin=part.begin,
     )
 
@@ -156,9 +162,16 @@ def _errors(rule: Rule) -> list[tuple[str, str]]:
         found.append(("escalate_after_minutes", "an escalation says after how many minutes"))
     if rule.mention is not None and _MENTION.fullmatch(rule.mention) is None:
         found.append(("mention", "a mention is none, here, channel or a vendor's own id"))
+    return [*found, *_runbook_errors(rule)]
+
+
+def _runbook_errors(rule: Rule) -> list[tuple[str, str]]:
+    found = []
     url = rule.runbook_url
     if url is not None and (not url.startswith(("http://", "https://")) or len(url) > 2_000 or not url.isprintable()):
         found.append(("runbook_url", "a runbook is an http or https address of at most 2000 characters"))
+    if rule.runbook is not None and len(rule.runbook) > RUNBOOK_MAX:
+        found.append(("runbook", f"a runbook has at most {RUNBOOK_MAX} characters"))
     return found
 
 

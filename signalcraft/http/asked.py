@@ -29,7 +29,8 @@ SLOW_S: Final = 1.0
 """From how long on a request is slow."""
 READS: Final = frozenset(
     {
-        *("/api/routing-rules/test", "/api/invitations/preview"),
+        *(f"/api/routing-rules/{what}" for what in ("test", "preview", "convert")),
+        "/api/invitations/preview",
         *(f"/api/auth/{what}/options" for what in ("passkeys", "sign-in/passkey", "step-up/passkey")),
     }
 )

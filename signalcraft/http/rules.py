@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from litestar import delete, get, patch, post, put
-from litestar.params import FromPath, JSONBody
+from litestar import Response, delete, get, patch, post, put
+from litestar.params import FromPath, HeaderParameter, JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from signalcraft.domain import ids
@@ -34,6 +34,14 @@ _OF_AN_EVENT: Final = frozenset(
     )
 )
 """What GET /api/events/{id} tells besides what rules can ask about."""
+
+
+IfMatch = Annotated[
+    str | None,
+    HeaderParameter(
+        name="If-Match", max_length=1_000, description="The ETag that was read: only if nobody changed it since."
+    ),
+]
 
 
 class RuleIn(rules.Draft, kw_only=True, forbid_unknown_fields=True):
@@ -83,9 +91,21 @@ def _out(seen: rules.Seen) -> RuleOut:
     return RuleOut(**{name: getattr(seen, name) for name in seen.__struct_fields__})
 
 
-async def _shown(house: House, caller: Caller, rule_id: int) -> RuleOut:
+async def _shown(house: House, caller: Caller, rule_id: int) -> Response[RuleOut]:
     ws = caller.workspace_id
-    return await house.db.read(lambda tx: _out(rules.seen(tx, ws, rows.get(tx, ws, rule_id).rule())))
+
+    def read(tx: Any) -> Response[RuleOut]:
+        stored = rows.get(tx, ws, rule_id)
+        return Response(_out(rules.seen(tx, ws, stored.rule())), headers={"etag": f'"{stored.version}"'})
+
+    return await house.db.read(read)
+
+
+def _versions(if_match: str | None) -> list[str]:
+    """The versions that If-Match names; none where any will do (RFC 9110, section 13.1.1)."""
+    tags = [tag.strip() for tag in (if_match or "").split(",")]
+    # A weak tag never matches: it stays as it is, and is nobody's.
+    return [] if tags == [""] or "*" in tags else [tag.strip('"') for tag in tags]
 
 
 @get(
@@ -128,8 +148,8 @@ async def create_rule(house: TheHouse, caller: TheCaller, data: JSONBody[RuleIn]
     operation_id="get_routing_rule",
     tags=TAG,
 )
-async def get_rule(house: TheHouse, caller: TheCaller, id: FromPath[str]) -> RuleOut:
-    """The rule."""
+async def get_rule(house: TheHouse, caller: TheCaller, id: FromPath[str]) -> Response[RuleOut]:
+    """The rule. Its ETag changes with it, but not when it is moved in the order."""
     return await _shown(house, caller, ids.parse(id))
 
 
@@ -140,11 +160,13 @@ async def get_rule(house: TheHouse, caller: TheCaller, id: FromPath[str]) -> Rul
     operation_id="replace_routing_rule",
     tags=TAG,
 )
-async def replace_rule(house: TheHouse, caller: TheCaller, id: FromPath[str], data: JSONBody[RuleIn]) -> RuleOut:
+async def replace_rule(
+    house: TheHouse, caller: TheCaller, id: FromPath[str], data: JSONBody[RuleIn], if_match: IfMatch = None
+) -> Response[RuleOut]:
     """What is left out goes back to its default; the priority stays where it is left out."""
     if data.name is UNSET:
         raise Invalid("name: is needed", path="name")
-    return await _updated(house, caller, ids.parse(id), data, whole=True)
+    return await _updated(house, caller, ids.parse(id), data, if_match, whole=True)
 
 
 @patch(
@@ -154,14 +176,21 @@ async def replace_rule(house: TheHouse, caller: TheCaller, id: FromPath[str], da
     operation_id="change_routing_rule",
     tags=TAG,
 )
-async def change_rule(house: TheHouse, caller: TheCaller, id: FromPath[str], data: JSONBody[RuleIn]) -> RuleOut:
+async def change_rule(
+    house: TheHouse, caller: TheCaller, id: FromPath[str], data: JSONBody[RuleIn], if_match: IfMatch = None
+) -> Response[RuleOut]:
     """What is left out stays as it is."""
-    return await _updated(house, caller, ids.parse(id), data, whole=False)
+    return await _updated(house, caller, ids.parse(id), data, if_match, whole=False)
 
 
-async def _updated(house: House, caller: Caller, rule_id: int, data: RuleIn, *, whole: bool) -> RuleOut:
+async def _updated(
+    house: House, caller: Caller, rule_id: int, data: RuleIn, if_match: str | None, *, whole: bool
+) -> Response[RuleOut]:
+    versions = _versions(if_match)
     await house.configure.change(
-        caller.workspace_id, caller.actor, lambda edit: rules.update(edit, rule_id, data, whole=whole)
+        caller.workspace_id,
+        caller.actor,
+        lambda edit: rules.update(edit, rule_id, data, whole=whole, versions=versions),
     )
     return await _shown(house, caller, rule_id)
 
@@ -178,6 +207,23 @@ async def delete_rule(house: TheHouse, caller: TheCaller, id: FromPath[str]) -> 
     """Nobody new is told by it; what it made owed stays owed."""
     rule_id = ids.parse(id)
     await house.configure.change(caller.workspace_id, caller.actor, lambda edit: rules.delete(edit, rule_id))
+
+
+@post(
+    "/api/routing-rules/{id:str}/duplicate",
+    guards=[scopes("config:write")],
+    summary="Duplicate a routing rule",
+    operation_id="duplicate_routing_rule",
+    tags=TAG,
+)
+async def duplicate_rule(house: TheHouse, caller: TheCaller, id: FromPath[str]) -> RuleOut:
+    """The same rule once more, behind it, under a name of its own and switched off."""
+    rule_id = ids.parse(id)
+
+    def work(edit: Edit) -> rules.Seen:
+        return rules.seen(edit.tx, edit.workspace_id, rules.duplicate(edit, rule_id))
+
+    return _out(await house.configure.change(caller.workspace_id, caller.actor, work))
 
 
 async def _switched(house: House, caller: Caller, id: str, enabled: bool) -> RuleOut:
@@ -278,6 +324,6 @@ def _tried(tx: Any, workspace_id: int, data: TrialIn) -> Explanation:
 
 
 ROUTES: Final = [
-    list_rules, create_rule, get_rule, replace_rule, change_rule, delete_rule, enable_rule, disable_rule,
-    reorder_rules, test_rule,
+    list_rules, create_rule, get_rule, replace_rule, change_rule, delete_rule, duplicate_rule, enable_rule,
+    disable_rule, reorder_rules, test_rule,
 ]  # fmt: skip

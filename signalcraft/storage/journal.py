@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -78,6 +78,17 @@ def since(tx: Tx, workspace_id: int, after: int, limit: int = 500) -> list[Entry
         (after, workspace_id, limit),
     )
     return [_entry(row) for row in rows]
+
+
+def latest_about(tx: Tx, workspace_id: int, verbs: Sequence[str], thing_id: int, *, scan: int = 2_000) -> Entry | None:
+    """The newest line of one of these verbs about a thing, among the last lines that are kept; None: further back."""
+    rows = tx.all(
+        f"select {_FIELDS} from (select * from journal where workspace_id = ? order by id desc limit ?)"
+        " where group_id is null and verb in (select value from json_each(?)) and json_extract(data, '$.id') = ?"
+        " order by id desc limit 1",
+        (workspace_id, scan, _ENCODER.encode(list(verbs)).decode(), ids.show(thing_id)),
+    )
+    return _entry(rows[0]) if rows else None
 
 
 def last_id(tx: Tx) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +28,7 @@ class _Body(Struct, omit_defaults=True):
     escalate_to: list[int] = []
     repeat_minutes: int | None = None
     runbook_url: str | None = None
+    runbook: str | None = None
 
 
 class Stored(Struct, frozen=True):
@@ -41,6 +43,12 @@ class Stored(Struct, frozen=True):
     created_ms: int
     updated_ms: int
 
+    @property
+    def version(self) -> str:
+        """A word that is another one after the rule was changed. Moving it in the order is no change of it."""
+        text = msgspec.json.encode((self.name, self.enabled, self.body))
+        return hashlib.blake2b(text, digest_size=9).hexdigest()
+
     def rule(self) -> Rule:
         """The rule itself. Raises Invalid for a body that a newer version wrote."""
         body = msgspec.json.decode(self.body, type=_Body)
@@ -48,7 +56,7 @@ class Stored(Struct, frozen=True):
             id=self.id, name=self.name, priority=self.priority, enabled=self.enabled, when=read_condition(body.when),
             channels=body.channels, mention=body.mention, stop=body.stop,
             escalate_after_minutes=body.escalate_after_minutes, escalate_to=body.escalate_to,
-            repeat_minutes=body.repeat_minutes, runbook_url=body.runbook_url,
+            repeat_minutes=body.repeat_minutes, runbook_url=body.runbook_url, runbook=body.runbook,
         )  # fmt: skip
 
 
@@ -59,7 +67,7 @@ def _from_row(row: Row) -> Stored:
 def _body_of(rule: Rule) -> str:
     body = _Body(
         show_condition(rule.when), rule.channels, rule.mention, rule.stop, rule.escalate_after_minutes,
-        rule.escalate_to, rule.repeat_minutes, rule.runbook_url,
+        rule.escalate_to, rule.repeat_minutes, rule.runbook_url, rule.runbook,
     )  # fmt: skip
     return msgspec.json.encode(body).decode()
 

@@ -299,6 +299,7 @@ RECIPES: dict[str, Callable[[Stage], Any]] = {
     "PUT /api/routing-rules/{id:str}": _rule("PUT"),
     "PATCH /api/routing-rules/{id:str}": _rule("PATCH"),
     "DELETE /api/routing-rules/{id:str}": _thing("DELETE", "/api/routing-rules/{id}", "rule"),
+    "POST /api/routing-rules/{id:str}/duplicate": _thing("POST", "/api/routing-rules/{id}/duplicate", "rule"),
     "POST /api/routing-rules/{id:str}/enable": _enable,
     "POST /api/routing-rules/{id:str}/disable": _thing("POST", "/api/routing-rules/{id}/disable", "rule"),
     "POST /api/routing-rules/reorder": _reorder,

@@ -40,20 +40,28 @@ class Front(Desk):
         self.app = create_app(house)
         self.keys = {
             scope: asyncio.run(accounts.create_key(1, scope, [scope], None, SAM)).key
-            for scope in ("config:read", "config:write", "alerts:write")
+            for scope in ("config:read", "config:write", "alerts:read", "alerts:write")
         }
 
-    def ask(self, method: str, path: str, body: Any = None, scope: str = "", key: str | None = None) -> httpx.Response:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        scope: str = "",
+        key: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
         """One request. `scope`: which key asks; by default the one that the method needs."""
-        trial = path.endswith("/routing-rules/test")
+        trial = path.endswith(("/routing-rules/test", "/routing-rules/convert"))
         scope = scope or ("config:read" if method == "GET" or trial else "config:write")
         bearer = self.keys[scope] if key is None else key
 
         async def run() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app)
             async with httpx.AsyncClient(transport=transport, base_url="http://box") as client:
-                headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-                return await client.request(method, path, json=body, headers=headers)
+                said = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+                return await client.request(method, path, json=body, headers=said | (headers or {}))
 
         return asyncio.run(run())
 

@@ -29,6 +29,7 @@ OPERATORS = (
 FIELDS = ("environment", "severity", "project", "source", "title", "message", "status", "count", "users_affected")
 ALIASES = {"users": "users_affected"}
 TAG = "tags."
+LISTS = ("in", "not_in")
 NUMBERS = frozenset(("count", "users_affected"))
 ORDERINGS = frozenset(("gt", "gte", "lt", "lte"))
 LATE = frozenset(("environment", "severity", "status", "count", "users_affected"))

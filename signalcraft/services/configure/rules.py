@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from signalcraft.domain import ids
+from signalcraft.domain.group import Group
 from signalcraft.domain.matcher import Facts, read_condition, show_condition
-from signalcraft.domain.routing import RULES_MAX, Explanation, Rule, compile_rule, explain
+from signalcraft.domain.routing import NAME_MAX, RULES_MAX, Explanation, Rule, compile_rule, explain
 from signalcraft.domain.severity import BY_NAME, UNKNOWN, Severity
-from signalcraft.errors import Conflict, Invalid
+from signalcraft.errors import ChangedMeanwhile, Conflict, Invalid
 from signalcraft.services.configure.edit import Edit, channel_ids, checked_name, difference
-from signalcraft.storage import channels, groups
+from signalcraft.storage import channels, events, groups, journal
 from signalcraft.storage import rules as store
 from signalcraft.storage.db import Tx
 
 STEP: Final = 10
 """Between the priorities that we give, so that one fits between two."""
+_PLAIN: Final = (
+    "priority", "enabled", "mention", "stop", "escalate_after_minutes", "repeat_minutes", "runbook_url", "runbook",
+)  # fmt: skip
 
 
 class Draft(Struct, kw_only=True):
@@ -36,6 +40,7 @@ class Draft(Struct, kw_only=True):
     escalate_to: list[str] | UnsetType | None = UNSET
     repeat_minutes: int | UnsetType | None = UNSET
     runbook_url: str | UnsetType | None = UNSET
+    runbook: str | UnsetType | None = UNSET
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -53,6 +58,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     escalate_to: list[str]
     repeat_minutes: int | None
     runbook_url: str | None
+    runbook: str | None
 
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -87,12 +93,16 @@ def create(edit: Edit, draft: Draft) -> Rule:
     return rule
 
 
-def update(edit: Edit, rule_id: int, draft: Draft, *, whole: bool) -> list[str]:
+def update(edit: Edit, rule_id: int, draft: Draft, *, whole: bool, versions: Sequence[str] = ()) -> list[str]:
     """Changes a rule; what changed, a line each, none where nothing did.
 
-    `whole`: what the draft leaves out goes back to its default (the priority stays); else it stays.
+    `whole`: what the draft leaves out goes back to its default (the priority stays); else it stays. `versions`: only if
+    it is still one of these; none: whatever it is. Raises Invalid, Conflict, ChangedMeanwhile.
     """
-    rule = store.get(edit.tx, edit.workspace_id, rule_id).rule()
+    stored = store.get(edit.tx, edit.workspace_id, rule_id)
+    if versions and stored.version not in versions:
+        raise ChangedMeanwhile(_who_changed(edit, stored))
+    rule = stored.rule()
     before = _noted(edit.tx, edit.workspace_id, rule)
     if whole:
         rule = Rule(id=rule.id, name=rule.name, priority=rule.priority)
@@ -103,6 +113,33 @@ def update(edit: Edit, rule_id: int, draft: Draft, *, whole: bool) -> list[str]:
         store.store(edit.tx, rule, edit.now_ms)
         edit.note("rule.updated", rule.id, rule.name, before=before, after=after, changes=changes)
     return changes
+
+
+def _who_changed(edit: Edit, stored: store.Stored) -> str:
+    """What to say to somebody who changes a rule that is not any more what they read."""
+    verbs = ("rule.updated", "rule.enabled", "rule.disabled")
+    entry = journal.latest_about(edit.tx, edit.workspace_id, verbs, stored.id)
+    who = f"{entry.actor.name} changed" if entry is not None and entry.actor.name else "Somebody changed"
+    return f'{who} "{stored.name}" meanwhile; nothing of yours was saved'
+
+
+def duplicate(edit: Edit, rule_id: int) -> Rule:
+    """The same rule once more, behind it and switched off, under a name that is free. Raises NotFound, Conflict."""
+    if store.count(edit.tx, edit.workspace_id) >= RULES_MAX:
+        raise Conflict(f"a workspace has at most {RULES_MAX} routing rules")
+    rule = store.get(edit.tx, edit.workspace_id, rule_id).rule()
+    of = rule.name
+    for i in range(1, RULES_MAX + 2):
+        end = " (copy)" if i == 1 else f" (copy {i})"
+        rule.name = of[: NAME_MAX - len(end)].rstrip() + end
+        if store.find(edit.tx, edit.workspace_id, rule.name) is None:
+            break
+    # Of two rules with one priority the older is asked first: nothing else has to move.
+    rule.id = edit.tx.new_id(edit.now_ms)
+    rule.enabled = False
+    store.insert(edit.tx, edit.workspace_id, rule, edit.now_ms)
+    edit.note("rule.created", rule.id, rule.name, after=_noted(edit.tx, edit.workspace_id, rule), copy_of=of)
+    return rule
 
 
 def set_enabled(edit: Edit, rule_id: int, enabled: bool) -> Rule:
@@ -168,6 +205,7 @@ def shower(reader: Tx, workspace_id: int) -> Callable[[Rule], Seen]:
             escalate_to=[names.get(i) or ids.show(i) for i in rule.escalate_to],
             repeat_minutes=rule.repeat_minutes,
             runbook_url=rule.runbook_url,
+            runbook=rule.runbook,
         )
 
     return show
@@ -184,7 +222,7 @@ def _draw(edit: Edit, rule: Rule, draft: Draft, present_name: str = "") -> None:
     errors: list[tuple[str, str]] = []
     if draft.name is not UNSET:
         rule.name = draft.name
-    for field in ("priority", "enabled", "mention", "stop", "escalate_after_minutes", "repeat_minutes", "runbook_url"):
+    for field in _PLAIN:
         value = getattr(draft, field)
         if value is not UNSET:
             setattr(rule, field, value)
@@ -257,10 +295,14 @@ def _facts_said(said: Said) -> Facts:
 
 
 def _facts_of_event(reader: Tx, workspace_id: int, event_id: int) -> Facts:
-    """As ingestion sees it: the event's own words, and its group as it is now."""
     event = store.event_of(reader, workspace_id, event_id)
-    group = None if event.group_id is None else groups.load(reader, event.group_id)
+    return facts_of(event, None if event.group_id is None else groups.load(reader, event.group_id))
+
+
+def facts_of(event: events.Stored, group: Group | None) -> Facts:
+    """As ingestion sees it: the event's own words, and its group as it is now, but never resolved by what fires."""
     severity = UNKNOWN if event.severity is None else Severity(event.severity)
+    status = "open" if group is None else group.status
     return Facts(
         environment=event.environment if group is None else group.environment,
         severity=severity if group is None else group.severity,
@@ -268,7 +310,7 @@ def _facts_of_event(reader: Tx, workspace_id: int, event_id: int) -> Facts:
         source=event.source,
         title=event.title or ("" if group is None else group.title),
         message=event.message,
-        status="open" if group is None else group.status,
+        status="open" if status == "resolved" and event.status == "firing" else status,
         count=1 if group is None else group.count,
         users_affected=event.users if group is None else group.users_affected,
         tags=event.tags,
