@@ -32,6 +32,7 @@ from signalcraft.http import (
     health,
     integrations,
     keyring,
+    inbox,
     keys,
     landing,
     live,
@@ -52,6 +53,7 @@ from signalcraft.http import (
 )
 from signalcraft.http.asked import answered, recorded
 from signalcraft.http.auth import Rates, provide_caller
+    views,
 from signalcraft.http.browser import Door
 from signalcraft.http.depth import refuse_deep
 from signalcraft.http.edge import Edge
@@ -65,6 +67,8 @@ MODULES: Final = (
     events,
     deliveries,
     quarantine,
+    inbox,
+    views,
     rules,
     ruletools,
     integrations,

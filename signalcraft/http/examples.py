@@ -22,6 +22,9 @@ BODIES: Final[dict[str, Any]] = {
     "create_api_key": {"name": "the deploy script", "scopes": ["alerts:read"], "expires_at": None},
     "apply_configuration": {"toml": '[[integrations]]\nname = "shop"\nkind = "generic"\n', "dry_run": True},
     "create_channel": {"name": "ops hook", "kind": "webhook", "config": {"url": "https://hooks.example.com/alerts"}},
+    "answer_alert_groups": {"ids": [_ID], "verb": "snooze", "minutes": 60},
+    "create_view": {"name": "Production now", "search": "environment:production status:open", "shared": True},
+    "change_view": {"name": "Production tonight"},
     "replace_channel": {"name": "ops hook", "kind": "webhook", "config": {"url": "https://hooks.example.com/new"}},
     "change_channel": {"enabled": False},
     "rotate_channel": {"overlap_minutes": 60},
@@ -203,6 +206,27 @@ OTHER_ANSWERS: Final[dict[str, Any]] = {
 }
 """By operation."""
 
+    ("ViewOut", "name"): "Production now",
+    ("ViewOut", "search"): "environment:production status:open",
+    ("ViewOut", "sort"): "last_seen",
+    ("ViewOut", "order"): "desc",
+    ("ViewOut", "group_by"): "project",
+    ("ViewOut", "shared"): True,
+    ("ViewOut", "own"): True,
+    ("ViewOut", "may_change"): True,
+    ("FacetsOut", "looked_at"): 2000,
+    ("FacetsOut", "without_project"): 0,
+    ("FacetsOut", "without_environment"): 3,
+    ("FacetsOut", "without_assignee"): 40,
+    ("FacetsOut", "tags"): [{"key": "region", "count": 12, "values": [{"value": "eu", "count": 12}]}],
+    ("Counted", "value"): "production",
+    ("CountedTag", "key"): "region",
+    ("BulkItem", "result"): "done",
+    ("BulkItem", "state"): "snoozed",
+    ("BulkItem", "detail"): "",
+    ("BulkOut", "done"): 1,
+    ("Spark", "counts"): [0, 0, 3, *([0] * 20), 1],
+    ("TotalOut", "capped"): False,
 
 class Missing(LookupError):
     """Nothing here knows an example: its text says for what."""

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Annotated, Any, Final
+from collections.abc import Awaitable, Sequence
+from typing import Annotated, Any, Final, cast
 
 from litestar import get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from signalcraft.domain import ids, severity
+from signalcraft.domain import search as search_language
 from signalcraft.domain.group import Actor
-from signalcraft.errors import Conflict, Invalid
+from signalcraft.errors import Conflict, Invalid, NotFound
 from signalcraft.http.auth import Caller, TheCaller, scopes
-from signalcraft.http.shapes import GroupDetail, GroupPage, group_detail, group_out
+from signalcraft.http.shapes import GroupDetail, GroupPage, TotalOut, group_detail, group_out
 from signalcraft.http.wire import Cursor, Limit, TheHouse, among, cursor_of, read_cursor, read_time, split
 from signalcraft.services.house import House
-from signalcraft.storage import groups, lists
+from signalcraft.storage import groups, people, searching
+from signalcraft.storage.searching import GroupFilter, Place, Sort
 
-STATUSES: Final = ("open", "acknowledged", "snoozed", "resolved")
+STATUSES: Final = search_language.STATUSES
 SNOOZE_MINUTES_MAX: Final = 366 * 24 * 60
 TAG: Final = ["alert groups"]
 _TEXT_MAX: Final = 200
+_SEARCH: Final = (
+    'The search language: `severity>=high project:api -environment:staging assignee:none seen<2h "timeout"`.'
+    f" Keys: {', '.join(search_language.KEYS)} (as `tag.release:1.2.3`); free words are looked for in title, project"
+    " and message. Every word must hold, also beside the other parameters."
+)
 
 Note = Annotated[str, Meta(max_length=2000)] | None
 Words = list[str] | None
@@ -51,15 +58,17 @@ class SnoozeIn(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AssigneeIn(Struct, frozen=True, forbid_unknown_fields=True):
-    """A Slack person by id, or anybody by name (kind `person`, the id being the name)."""
+    """Somebody of this workspace (kind `user`, by id alone), a Slack person by id, or anybody by name (kind `person`,
+    the id being the name).
+    """
 
-    kind: Annotated[str, Meta(pattern="^(slack|person)$")]
+    kind: Annotated[str, Meta(pattern="^(user|slack|person)$")]
     id: Annotated[str, Meta(min_length=1, max_length=100)]
-    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    name: Annotated[str, Meta(max_length=100)] = ""
 
 
 class AssignIn(Struct, frozen=True, forbid_unknown_fields=True):
-    """A Slack person (`{"kind": "slack", "id": "U012AB3CD", "name": "sam"}`), a name (`"Sam"`), or null for nobody."""
+    """Somebody (`{"kind": "slack", "id": "U012AB3CD", "name": "sam"}`), a name (`"Sam"`), or null for nobody."""
 
     assignee: AssigneeIn | Annotated[str, Meta(min_length=1, max_length=100)] | None
 
@@ -91,11 +100,18 @@ async def list_groups(
     q: Annotated[str | None, QueryParameter(name="q", description="Held by the title, in any case; or the id.")] = None,
     since: Annotated[str | None, QueryParameter(name="since", description="Active at this time or later.")] = None,
     until: Annotated[str | None, QueryParameter(name="until", description="Active at this time or earlier.")] = None,
+    search: Annotated[str | None, QueryParameter(name="search", description=_SEARCH)] = None,
+    sort: Annotated[str, QueryParameter(name="sort", description=f"Of {', '.join(searching.SORTS)}.")] = "last_seen",
+    order: Annotated[str, QueryParameter(name="order", description="desc or asc.")] = "desc",
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> GroupPage:
-    """The alert groups of the workspace, the latest seen first; without a filter in every status."""
-    wanted = lists.GroupFilter(
+    """The alert groups of the workspace, the latest seen first; without a filter in every status.
+
+    The first page says how many there are in all; to count them, at most 10,000 are looked at.
+    """
+    now_ms = house.now()
+    wanted = GroupFilter(
         statuses=among(status, STATUSES, "status"),
         severities=[_RANKS[name] for name in among(severity, _RANKS, "severity")],
         environments=split(environment),
@@ -105,19 +121,51 @@ async def list_groups(
         text=_text(q),
         since_ms=None if since is None else read_time(since, "since"),
         until_ms=None if until is None else read_time(until, "until"),
+        search=_search(caller, search),
+        me=(caller.actor.id, caller.actor.name),
+        now_ms=now_ms,
     )
-    after = read_cursor(cursor, 2)
-    now_ms = house.now()
+    sorted_by = cast(Sort, _one_of(sort, searching.SORTS, "sort"))
+    descending = _one_of(order, ("desc", "asc"), "order") == "desc"
+    after = _place(cursor, sorted_by)
 
     def read(tx: Any) -> GroupPage:
-        found = lists.groups_page(tx, caller.workspace_id, wanted, after, limit + 1)
+        found, place = searching.groups_page(
+            tx, caller.workspace_id, wanted, after, limit, sort=sorted_by, descending=descending
+        )
+        total = None
+        if after is None:
+            n, whole = searching.count(tx, caller.workspace_id, wanted) if place is not None else (len(found), True)
+            total = TotalOut(max(n, len(found)), not whole)
         more = None
-        if len(found) > limit:
-            last = found[limit - 1]
-            more = cursor_of(last.last_seen_ms, last.id)
-        return GroupPage([group_out(tx, group, now_ms) for group in found[:limit]], more)
+        if place is not None:
+            more = cursor_of(searching.SORTS.index(sorted_by), place.number, place.last_seen_ms, place.id)
+        return GroupPage([group_out(tx, group, now_ms) for group in found], more, total)
 
     return await house.db.read(read)
+
+
+def _search(caller: Caller, text: str | None) -> search_language.Search:
+    found = search_language.parse(text or "")
+    if found.asks_for_me and caller.session is None:
+        raise Invalid("`me` is whoever is signed in; an API key is nobody", path="search")
+    return found
+
+
+def _one_of(word: str, allowed: Sequence[str], path: str) -> str:
+    found = among([word], allowed, path)
+    if len(found) != 1:
+        raise Invalid(f"one of {', '.join(allowed)}", path=path)
+    return found[0]
+
+
+def _place(cursor: str | None, sort: Sort) -> Place | None:
+    numbers = read_cursor(cursor, 4)
+    if numbers is None:
+        return None
+    if numbers[0] != searching.SORTS.index(sort):
+        raise Invalid("this cursor is of a list in another order; leave it out to start over", path="cursor")
+    return Place(*numbers[1:])
 
 
 _RANKS: Final = {name: int(rank) for name, rank in severity.BY_NAME.items()}
@@ -184,18 +232,19 @@ async def ack(
 async def snooze(house: TheHouse, caller: TheCaller, id: FromPath[str], data: JSONBody[SnoozeIn]) -> GroupDetail:
     """Silent until then, unless it turns worse. 409 when it is resolved."""
     group_id = ids.parse(id)
-    until_ms = _until(data, house.now())
+    until_ms = snooze_end(data.minutes, data.until, house.now())
     return await _acted(
         house, caller, group_id, house.respond.snooze(caller.workspace_id, group_id, caller.actor, until_ms)
     )
 
 
-def _until(data: SnoozeIn, now_ms: int) -> int:
-    if (data.minutes is None) == (data.until is None):
+def snooze_end(minutes: int | None, until: str | None, now_ms: int) -> int:
+    """When a snooze ends. Raises Invalid."""
+    if (minutes is None) == (until is None):
         raise Invalid("say either minutes or until", path="minutes")
-    if data.minutes is not None:
-        return now_ms + data.minutes * 60_000
-    until_ms = read_time(data.until or "", "until")
+    if minutes is not None:
+        return now_ms + minutes * 60_000
+    until_ms = read_time(until or "", "until")
     if until_ms <= now_ms:
         raise Invalid("a snooze must end in the future", path="until")
     if until_ms > now_ms + SNOOZE_MINUTES_MAX * 60_000:
@@ -261,13 +310,14 @@ async def reopen(house: TheHouse, caller: TheCaller, id: FromPath[str]) -> Group
 async def assign(house: TheHouse, caller: TheCaller, id: FromPath[str], data: JSONBody[AssignIn]) -> GroupDetail:
     """Somebody's, or nobody's."""
     group_id = ids.parse(id)
-    assignee = _assignee(data.assignee)
+    assignee = await assignee_of(house, caller, data.assignee)
     return await _acted(
         house, caller, group_id, house.respond.assign(caller.workspace_id, group_id, caller.actor, assignee)
     )
 
 
-def _assignee(said: AssigneeIn | str | None) -> Actor | None:
+async def assignee_of(house: House, caller: Caller, said: AssigneeIn | str | None) -> Actor | None:
+    """Whom a request means. Raises Invalid at `assignee`, also for a person of another workspace."""
     if said is None:
         return None
     if isinstance(said, str):
@@ -275,7 +325,16 @@ def _assignee(said: AssigneeIn | str | None) -> Actor | None:
         if not name:
             raise Invalid("a name, or null for nobody", path="assignee")
         return Actor("person", name, name)
-    return Actor(said.kind, said.id, said.name)
+    if said.kind != "user":
+        if not said.name.strip():
+            raise Invalid("a name is needed", path="assignee.name")
+        return Actor(said.kind, said.id, said.name)
+    try:
+        person_id = ids.parse(said.id)
+        member = await house.db.read(lambda tx: people.member(tx, caller.workspace_id, person_id))
+    except NotFound:
+        raise Invalid("nobody of this workspace has this id", path="assignee.id") from None
+    return Actor("user", ids.show(person_id), member.person.name)
 
 
 ROUTES = [list_groups, get_group, ack, snooze, unsnooze, resolve, reopen, assign]

@@ -54,7 +54,7 @@ class GroupDetail(GroupOut, frozen=True, kw_only=True):
 
 
 class GroupPage(Struct, frozen=True):
-    """The latest seen first."""
+    """In the order asked for; by default the latest seen first. `total`: on the first page, null on the others."""
 
     items: list[GroupOut]
     next: str | None
@@ -67,6 +67,13 @@ class EventOut(Struct, frozen=True, kw_only=True):
     group_id: str | None
     integration: str | None
     source: str
+
+
+class TotalOut(Struct, frozen=True):
+    """How many there are in all. `capped`: at least; counting ended after so many were looked at."""
+
+    count: int
+    capped: bool
     kind: str
     project: str | None
     environment: str | None
@@ -75,6 +82,7 @@ class EventOut(Struct, frozen=True, kw_only=True):
     title: str | None
     message: str
     source_event_id: str | None
+    total: TotalOut | None
     dedup_key: str | None
     link: str | None
     tags: dict[str, str]

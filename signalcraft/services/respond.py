@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import zoneinfo
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct
 
 from signalcraft.config import Settings
 from signalcraft.domain import group as grouping
@@ -21,7 +25,19 @@ from signalcraft.storage.db import Db, Tx
 SNOOZE_MINUTES = 60
 NINE = dt.time(9, 0)
 
+CHUNK = 20
+"""Alert groups of one write transaction where many are answered at once: others' writes come between."""
+
 Verb = Callable[[Tx, Group, int], None]
+
+
+class Outcome(Struct, frozen=True):
+    """What became of one of many. `state`: the status that it is in now, None where there is no such group."""
+
+    group_id: int
+    result: Literal["done", "conflict", "not_found"]
+    state: str | None = None
+    detail: str = ""
 
 
 class Respond:
@@ -35,26 +51,61 @@ class Respond:
 
     async def ack(self, workspace_id: int, group_id: int, actor: Actor, note: str | None = None) -> Group:
         """Somebody is on it: no escalation, no repeat. Raises NotFound, Conflict with the state."""
+        return await self._do(workspace_id, group_id, self.acking(actor, note))
+
+    async def snooze(self, workspace_id: int, group_id: int, actor: Actor, until_ms: int) -> Group:
+        """Silent until then, unless it turns worse. Raises NotFound, Conflict, Invalid for a time that is past."""
+        return await self._do(workspace_id, group_id, self.snoozing(actor, until_ms))
+
+    async def unsnooze(self, workspace_id: int, group_id: int, actor: Actor) -> Group:
+        """Awake again: escalations count from now. Raises NotFound, Conflict."""
+        return await self._do(workspace_id, group_id, self.unsnoozing(actor))
+
+    async def resolve(self, workspace_id: int, group_id: int, actor: Actor, note: str | None = None) -> Group:
+        """It is over; the note is remembered for the next time. Raises NotFound, Conflict."""
+        return await self._do(workspace_id, group_id, self.resolving(actor, note))
+
+    async def reopen(self, workspace_id: int, group_id: int, actor: Actor) -> Group:
+        """Not over after all: a new episode, told again, escalations from now. Raises NotFound, Conflict."""
+        return await self._do(workspace_id, group_id, self.reopening(actor))
+
+    async def assign(self, workspace_id: int, group_id: int, actor: Actor, assignee: Actor | None) -> Group:
+        """Who looks after it; None: nobody. Raises NotFound."""
+        return await self._do(workspace_id, group_id, self.assigning(actor, assignee))
+
+    async def many(self, workspace_id: int, group_ids: Sequence[int], verb: Verb) -> list[Outcome]:
+        """The same for many, in the order given: what one cannot do hinders no other. A few in each transaction."""
+        outcomes: list[Outcome] = []
+        for start in range(0, len(group_ids), CHUNK):
+            chunk, now_ms = group_ids[start : start + CHUNK], self.now()
+            work = functools.partial(_chunk, workspace_id=workspace_id, group_ids=chunk, verb=verb, now_ms=now_ms)
+            outcomes += await self.db.write(work)
+        return outcomes
+
+    # -- the verbs: what each does to a group inside the transaction ----------------------------------------------
+
+    def acking(self, actor: Actor, note: str | None = None) -> Verb:
+        """The verb of `ack`."""
 
         def verb(tx: Tx, group: Group, now_ms: int) -> None:
             grouping.acknowledge(group, actor, now_ms)
             self._write(tx, group, "acknowledged", actor, now_ms, {"note": note} if note else {})
             telling.tell_changed(tx, group, now_ms, self.settings)
 
-        return await self._do(workspace_id, group_id, verb)
+        return verb
 
-    async def snooze(self, workspace_id: int, group_id: int, actor: Actor, until_ms: int) -> Group:
-        """Silent until then, unless it turns worse. Raises NotFound, Conflict, Invalid for a time that is past."""
+    def snoozing(self, actor: Actor, until_ms: int) -> Verb:
+        """The verb of `snooze`."""
 
         def verb(tx: Tx, group: Group, now_ms: int) -> None:
             grouping.snooze(group, until_ms, now_ms)
             self._write(tx, group, "snoozed", actor, now_ms, {"until_ms": until_ms})
             telling.tell_changed(tx, group, now_ms, self.settings)
 
-        return await self._do(workspace_id, group_id, verb)
+        return verb
 
-    async def unsnooze(self, workspace_id: int, group_id: int, actor: Actor) -> Group:
-        """Awake again: escalations count from now. Raises NotFound, Conflict."""
+    def unsnoozing(self, actor: Actor) -> Verb:
+        """The verb of `unsnooze`."""
 
         def verb(tx: Tx, group: Group, now_ms: int) -> None:
             grouping.unsnooze(group, now_ms)
@@ -62,10 +113,10 @@ class Respond:
             escalations.restart(tx, group.id, group.episode, now_ms)
             telling.tell_changed(tx, group, now_ms, self.settings)
 
-        return await self._do(workspace_id, group_id, verb)
+        return verb
 
-    async def resolve(self, workspace_id: int, group_id: int, actor: Actor, note: str | None = None) -> Group:
-        """It is over; the note is remembered for the next time. Raises NotFound, Conflict."""
+    def resolving(self, actor: Actor, note: str | None = None) -> Verb:
+        """The verb of `resolve`."""
 
         def verb(tx: Tx, group: Group, now_ms: int) -> None:
             grouping.resolve(group, actor.name, now_ms, note)
@@ -74,14 +125,16 @@ class Respond:
             self._write(tx, group, "resolved", actor, now_ms, data)
             telling.tell_resolved(tx, self.registry.snapshot, group, now_ms, self.settings)
 
-        return await self._do(workspace_id, group_id, verb)
+        return verb
 
-    async def reopen(self, workspace_id: int, group_id: int, actor: Actor) -> Group:
-        """Not over after all: a new episode, told again, escalations from now. Raises NotFound, Conflict."""
+    def reopening(self, actor: Actor) -> Verb:
+        """The verb of `reopen`."""
 
         def verb(tx: Tx, group: Group, now_ms: int) -> None:
             newer = [
-                g for g in groups.unresolved_of(tx, workspace_id, group.identity) if g.group_key == group.group_key
+                g
+                for g in groups.unresolved_of(tx, group.workspace_id, group.identity)
+                if g.group_key == group.group_key
             ]
             if newer:
                 raise Conflict(f"a newer alert group of the same problem is {newer[0].status}: {ids.show(newer[0].id)}")
@@ -91,10 +144,10 @@ class Respond:
             reason = f"{actor.name} re-opened it"
             telling.retell(tx, self.registry.snapshot, group, reason, now_ms, self.settings, everybody=False)
 
-        return await self._do(workspace_id, group_id, verb)
+        return verb
 
-    async def assign(self, workspace_id: int, group_id: int, actor: Actor, assignee: Actor | None) -> Group:
-        """Who looks after it; None: nobody. Raises NotFound."""
+    def assigning(self, actor: Actor, assignee: Actor | None) -> Verb:
+        """The verb of `assign`."""
 
         def verb(tx: Tx, group: Group, now_ms: int) -> None:
             before = group.assignee.name if group.assignee else ""
@@ -104,7 +157,7 @@ class Respond:
             self._write(tx, group, "assigned", actor, now_ms, data)
             telling.tell_changed(tx, group, now_ms, self.settings)
 
-        return await self._do(workspace_id, group_id, verb)
+        return verb
 
     async def act(self, workspace_id: int, act: Act) -> str:
         """What somebody did from a channel; "" when it worked, else a kind sentence for that person alone."""
@@ -151,6 +204,24 @@ class Respond:
     ) -> None:
         groups.store(tx, group)
         journal.add(tx, now_ms, group.workspace_id, group.id, verb, actor, data)
+
+
+def _chunk(tx: Tx, workspace_id: int, group_ids: Sequence[int], verb: Verb, now_ms: int) -> list[Outcome]:
+    outcomes = []
+    for group_id in group_ids:
+        try:
+            group = groups.get(tx, workspace_id, group_id)
+        except NotFound as fault:
+            outcomes.append(Outcome(group_id, "not_found", None, fault.detail))
+            continue
+        before = group.status
+        try:
+            verb(tx, group, now_ms)  # what it refuses it refuses before it has written anything
+        except Fault as fault:
+            outcomes.append(Outcome(group_id, "conflict", before, fault.detail))
+        else:
+            outcomes.append(Outcome(group_id, "done", group.status))
+    return outcomes
 
 
 def _kind(conflict: Conflict) -> str:

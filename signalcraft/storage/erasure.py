@@ -76,6 +76,7 @@ KEPT: Final = (
     Place("invitation", "id", {"inviter": _who}),
     Place("fault", "fingerprint", {"message": _text, "trace": _text}, of_workspace=False),
 )
+    Place("saved_view", "id", {"name": _sentence, "search": _sentence}),
 """Where people are spoken of. Configuration is not here: who is told is for people to change (`named`)."""
 
 
@@ -192,6 +193,10 @@ _RECORD: Final = {
     "identity": ("person_id", "issuer, subject, email, created_ms, last_used_ms"),
     "passkey": ("person_id", "id, rp_id, name, transports, synced, created_ms, last_used_ms"),
 }
+    "saved_view": (
+        "person_id",
+        "id, workspace_id, name, search, sort, descending, group_by, shared, created_ms, updated_ms",
+    ),
 
 
 def record(tx: Tx, person_id: int) -> dict[str, list[dict[str, Any]]]:

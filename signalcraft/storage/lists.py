@@ -11,7 +11,6 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from signalcraft.domain import ids
 from signalcraft.domain.group import Group
 from signalcraft.errors import NotFound
 from signalcraft.storage import events, groups, inbox
@@ -23,25 +22,7 @@ LAST: Final = 2**63 - 1
 """An id behind every other: where a list that goes backwards begins."""
 
 
-class GroupFilter(Struct, frozen=True, kw_only=True):
-    """Which alert groups. Empty lists and None filter nothing; times in ms, both ends included.
-
-    `text`: the title holds it in any case, or it is the id. `assignees`: ids or names; `none` for nobody.
-    `since_ms` and `until_ms`: the group was active between them.
-    """
-
-    statuses: Sequence[str] = ()
-    severities: Sequence[int] = ()
-    environments: Sequence[str] = ()
-    projects: Sequence[str] = ()
-    sources: Sequence[str] = ()
-    assignees: Sequence[str] = ()
-    text: str = ""
-    since_ms: int | None = None
-    until_ms: int | None = None
-
-
-class _Where:
+class Where:
     """Conditions with their values, joined by `and`."""
 
     def __init__(self, condition: str, *args: Any) -> None:
@@ -58,61 +39,6 @@ class _Where:
 
     def __str__(self) -> str:
         return " and ".join(self._parts)
-
-
-def groups_page(
-    tx: Tx, workspace_id: int, wanted: GroupFilter, after: tuple[int, ...] | None, limit: int
-) -> list[Group]:
-    """Alert groups, the latest seen first, behind (last_seen_ms, id) of the page before."""
-    where = _Where("workspace_id = ?", workspace_id)
-    # The plus keeps the index on status out of it where it would make SQLite sort nearly everything.
-    where.among("+status" if "resolved" in wanted.statuses else "status", wanted.statuses)
-    where.among("severity", wanted.severities)
-    where.among("environment", wanted.environments)
-    where.among("project", wanted.projects)
-    where.among("source", wanted.sources)
-    if wanted.assignees:
-        named = msgspec.json.encode(list(wanted.assignees)).decode()
-        where.add(
-            "(coalesce(json_extract(assignee, '$.id'), 'none') in (select value from json_each(?))"
-            " or json_extract(assignee, '$.name') in (select value from json_each(?)))",
-            named,
-            named,
-        )
-    if wanted.text:
-        where.add("(title glob ? or id = ?)", _holds(wanted.text), _as_id(wanted.text))
-    if wanted.since_ms is not None:
-        where.add("last_seen_ms >= ?", wanted.since_ms)
-    if wanted.until_ms is not None:
-        where.add("first_seen_ms <= ?", wanted.until_ms)
-    if after is not None:
-        where.add("(last_seen_ms, id) < (?, ?)", *after)
-    rows = tx.all(
-        f"select {groups.FIELDS} from alert_group where {where} order by last_seen_ms desc, id desc limit ?",
-        (*where.args, limit),
-    )
-    return [groups.from_row(row) for row in rows]
-
-
-def _holds(text: str) -> str:
-    """A GLOB pattern for "holds this text, in any case": LIKE folds the case of ASCII letters alone."""
-    out = []
-    for c in text:
-        lower, upper = c.lower(), c.upper()
-        if c in "*?[":
-            out.append(f"[{c}]")
-        elif lower != upper and len(lower) == len(upper) == 1:
-            out.append(f"[{lower}{upper}]")
-        else:
-            out.append(c)
-    return f"*{''.join(out)}*"
-
-
-def _as_id(text: str) -> int:
-    try:
-        return ids.parse(text)
-    except NotFound:
-        return -1
 
 
 def groups_seen_since(tx: Tx, workspace_id: int, since_ms: int, limit: int) -> list[Group]:
@@ -144,7 +70,7 @@ class EventFilter(Struct, frozen=True, kw_only=True):
 
 def events_page(tx: Tx, workspace_id: int, wanted: EventFilter, before: int, limit: int) -> list[events.Stored]:
     """Events, newest first, those with ids below `before`."""
-    where = _Where("id < ?", before)
+    where = Where("id < ?", before)
     if wanted.group_id is not None:
         where.add("group_id = ?", wanted.group_id)
     where.add("+workspace_id = ?" if wanted.group_id is not None else "workspace_id = ?", workspace_id)
@@ -189,7 +115,7 @@ class DeliveryFilter(Struct, frozen=True, kw_only=True):
 
 def deliveries_page(tx: Tx, workspace_id: int, wanted: DeliveryFilter, before: int, limit: int) -> list[Delivery]:
     """Deliveries, newest first, those with ids below `before`."""
-    where = _Where("workspace_id = ? and id < ?", workspace_id, before)
+    where = Where("workspace_id = ? and id < ?", workspace_id, before)
     where.among("state", wanted.states)
     where.among("kind", wanted.kinds)
     where.among("channel_id", wanted.channels)
@@ -258,7 +184,7 @@ _HELD: Final = "id, integration_id, received_ms, state, why, length(body)"
 
 def quarantine_page(tx: Tx, workspace_id: int, states: Sequence[str], before: int, limit: int) -> list[Held]:
     """What was ever put in quarantine, newest first, those with ids below `before`."""
-    where = _Where("workspace_id = ? and id < ? and state <> 'read'", workspace_id, before)
+    where = Where("workspace_id = ? and id < ? and state <> 'read'", workspace_id, before)
     where.among("state", states)
     rows = tx.all(f"select {_HELD} from inbox where {where} order by id desc limit ?", (*where.args, limit))
     return [_held(row) for row in rows]

@@ -65,6 +65,9 @@ class Stage:
         name = self.ask("GET", f"/api/channels/{self.channel()}").json()["name"]
         return self.made("/api/routing-rules", {"channels": [name]})
 
+    def view(self) -> str:
+        return self.made("/api/views", {"shared": True})
+
     def group(self, status: str = "open") -> str:
         self.world.receives("sentry", "event_alert", project=self.name(), title=self.name())
         group = self.world.groups(limit=1)[0]["id"]
@@ -163,6 +166,26 @@ def _apply(stage: Stage) -> Any:
     return lambda: stage.ask("POST", "/api/config/apply", {"toml": "\n".join(lines)})
 
 
+def _bulk(stage: Stage) -> Any:
+    some = [stage.group(), stage.group()]
+    return lambda: stage.ask("POST", "/api/alert-groups/bulk", {"ids": some, "verb": "ack"})
+
+
+def _comment(method: str) -> Callable[[Stage], Any]:
+    def prepared(stage: Stage) -> Any:
+        path = f"/api/alert-groups/{stage.group()}/comments"
+        number = stage.ask("POST", path, {"body": "first"}).json()["id"]
+        return lambda: stage.ask(method, f"{path}/{number}", None if method == "DELETE" else {"body": "second"})
+
+    return prepared
+
+
+def _unshare(stage: Stage) -> Any:
+    path = f"/api/alert-groups/{stage.group()}"
+    number = stage.ask("POST", f"{path}/share", {"hours": 1}).json()["id"]
+    return lambda: stage.ask("DELETE", f"{path}/shares/{number}")
+
+
 def _drop(stage: Stage) -> Any:
     number = stage.delivery("failed")
     return lambda: stage.ask("POST", f"/api/deliveries/{number}/drop")
@@ -171,6 +194,11 @@ def _drop(stage: Stage) -> Any:
 def _retry(stage: Stage) -> Any:
     number = stage.delivery("failed")
     return lambda: stage.ask("POST", f"/api/deliveries/{number}/retry")
+
+
+def _retry_many(stage: Stage) -> Any:
+    numbers = [stage.delivery("failed"), stage.delivery("failed")]
+    return lambda: stage.ask("POST", "/api/deliveries/retry", {"ids": numbers})
 
 
 def _replay(stage: Stage) -> Any:
@@ -291,7 +319,17 @@ RECIPES: dict[str, Callable[[Stage], Any]] = {
     "POST /api/alert-groups/{id:str}/resolve": _group("resolve", {"note": "done"}),
     "POST /api/alert-groups/{id:str}/reopen": _group("reopen", status="resolved"),
     "POST /api/alert-groups/{id:str}/assign": _group("assign", {"assignee": None}),
+    "POST /api/alert-groups/bulk": _bulk,
+    "POST /api/views": _new("/api/views", {"search": "status:open", "shared": True}),
+    "PATCH /api/views/{id:str}": _thing("PATCH", "/api/views/{id}", "view", {"name": "Other"}),
+    "DELETE /api/views/{id:str}": _thing("DELETE", "/api/views/{id}", "view"),
+    "POST /api/alert-groups/{id:str}/comments": _group("comments", {"body": "looking"}),
+    "PATCH /api/alert-groups/{id:str}/comments/{comment:str}": _comment("PATCH"),
+    "DELETE /api/alert-groups/{id:str}/comments/{comment:str}": _comment("DELETE"),
+    "POST /api/alert-groups/{id:str}/share": _group("share", {"hours": 1}),
+    "DELETE /api/alert-groups/{id:str}/shares/{share:str}": _unshare,
     "POST /api/deliveries/{id:str}/retry": _retry,
+    "POST /api/deliveries/retry": _retry_many,
     "POST /api/deliveries/{id:str}/drop": _drop,
     "POST /api/quarantine/{id:str}/replay": _replay,
     "POST /api/quarantine/{id:str}/drop": _thing("POST", "/api/quarantine/{id}/drop", "held"),
