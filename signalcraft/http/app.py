@@ -30,9 +30,9 @@ from signalcraft.http import (
     firstrun,
     groups,
     health,
+    inbox,
     integrations,
     keyring,
-    inbox,
     keys,
     landing,
     live,
@@ -50,10 +50,10 @@ from signalcraft.http import (
     signin,
     stories,
     subjects,
+    views,
 )
 from signalcraft.http.asked import answered, recorded
 from signalcraft.http.auth import Rates, provide_caller
-    views,
 from signalcraft.http.browser import Door
 from signalcraft.http.depth import refuse_deep
 from signalcraft.http.edge import Edge
@@ -63,12 +63,12 @@ from signalcraft.services.house import House
 
 MODULES: Final = (
     groups,
+    inbox,
+    views,
     stories,
     events,
     deliveries,
     quarantine,
-    inbox,
-    views,
     rules,
     ruletools,
     integrations,

@@ -53,11 +53,19 @@ class GroupDetail(GroupOut, frozen=True, kw_only=True):
     memory: str | None
 
 
+class TotalOut(Struct, frozen=True):
+    """How many there are in all. `capped`: at least; counting ended after so many were looked at."""
+
+    count: int
+    capped: bool
+
+
 class GroupPage(Struct, frozen=True):
     """In the order asked for; by default the latest seen first. `total`: on the first page, null on the others."""
 
     items: list[GroupOut]
     next: str | None
+    total: TotalOut | None
 
 
 class EventOut(Struct, frozen=True, kw_only=True):
@@ -67,13 +75,6 @@ class EventOut(Struct, frozen=True, kw_only=True):
     group_id: str | None
     integration: str | None
     source: str
-
-
-class TotalOut(Struct, frozen=True):
-    """How many there are in all. `capped`: at least; counting ended after so many were looked at."""
-
-    count: int
-    capped: bool
     kind: str
     project: str | None
     environment: str | None
@@ -82,7 +83,6 @@ class TotalOut(Struct, frozen=True):
     title: str | None
     message: str
     source_event_id: str | None
-    total: TotalOut | None
     dedup_key: str | None
     link: str | None
     tags: dict[str, str]

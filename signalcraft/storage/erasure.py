@@ -74,9 +74,9 @@ KEPT: Final = (
     Place("inbox", "id", dict.fromkeys(("why", "rest", "query", "headers", "body"), _text)),
     Place("delivery", "id", {"reason": _sentence, "last_error": _text, "mention": _text}),
     Place("invitation", "id", {"inviter": _who}),
+    Place("saved_view", "id", {"name": _sentence, "search": _sentence}),
     Place("fault", "fingerprint", {"message": _text, "trace": _text}, of_workspace=False),
 )
-    Place("saved_view", "id", {"name": _sentence, "search": _sentence}),
 """Where people are spoken of. Configuration is not here: who is told is for people to change (`named`)."""
 
 
@@ -191,12 +191,12 @@ _RECORD: Final = {
     ),
     "recovery_code": ("person_id", "used_ms"),
     "identity": ("person_id", "issuer, subject, email, created_ms, last_used_ms"),
-    "passkey": ("person_id", "id, rp_id, name, transports, synced, created_ms, last_used_ms"),
-}
     "saved_view": (
         "person_id",
         "id, workspace_id, name, search, sort, descending, group_by, shared, created_ms, updated_ms",
     ),
+    "passkey": ("person_id", "id, rp_id, name, transports, synced, created_ms, last_used_ms"),
+}
 
 
 def record(tx: Tx, person_id: int) -> dict[str, list[dict[str, Any]]]:
