@@ -29,7 +29,7 @@ SYSTEM = Actor("system", "signalcraft", "SignalCraft")
 
 
 class Group(Struct, kw_only=True):
-    """One row of alert_group, field by field (see storage/migrations/0001_first.sql): loaded, changed, stored."""
+    """One row of alert_group, field by field (see storage/schema.sql): loaded, changed, stored."""
 
     id: int
     workspace_id: int
@@ -66,6 +66,7 @@ class Group(Struct, kw_only=True):
     spike_minute: int | None = None
     memory: str | None = None
     updated_ms: int = 0
+    runbook_rule_id: int | None = None
 
 
 class Change(Struct, kw_only=True):

@@ -28,6 +28,8 @@ _VERSION = 1
 _PROOF_BYTES = 16
 # 26 + 16 = 42 bytes, a multiple of 3: every character of the text counts, none has idle bits.
 _TEXT = re.compile(r"[A-Za-z0-9_-]{56}", re.ASCII)
+_SHARE = struct.Struct(">BQQ")  # version, share, expiry in ms; 17 + 16 = 33 bytes, a multiple of 3 too
+_SHARE_TEXT = re.compile(r"[A-Za-z0-9_-]{44}", re.ASCII)
 
 
 class Link(Struct, frozen=True):
@@ -68,3 +70,25 @@ def read(key: bytes, token: str, now_ms: int) -> Link:
     if now_ms >= expires_ms:
         raise Invalid(EXPIRED)
     return Link(group=group, channel=channel, verb=_VERBS[verb], expires_ms=expires_ms)
+
+
+def sign_share(key: bytes, share: int, expires_ms: int) -> str:
+    """A token of 44 characters that shows what the row `share` is about, until then."""
+    said = _SHARE.pack(_VERSION, share, expires_ms)
+    return base64.urlsafe_b64encode(said + _proof(key, said)).decode("ascii")
+
+
+def read_share(key: bytes, token: str, now_ms: int) -> int:
+    """Which row a token is for. Raises Invalid("wrong"), Invalid("expired"), as `read` does."""
+    if not _SHARE_TEXT.fullmatch(token):
+        raise Invalid(WRONG)
+    raw = base64.urlsafe_b64decode(token)
+    said, proof = raw[: _SHARE.size], raw[_SHARE.size :]
+    if not hmac.compare_digest(proof, _proof(key, said)):
+        raise Invalid(WRONG)
+    version, share, expires_ms = _SHARE.unpack(said)
+    if version != _VERSION:
+        raise Invalid(WRONG)
+    if now_ms >= expires_ms:
+        raise Invalid(EXPIRED)
+    return int(share)

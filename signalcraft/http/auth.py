@@ -39,7 +39,7 @@ OPEN: Final = frozenset(
     {
         *("/health", "/health/live", "/live", "/health/ready", "/ready", "/health/startup"),
         *("/", "/api/openapi.json", "/api/errors", "/api/docs", "/api/docs/{name:str}"),
-        *("/answer/{token:str}", "/webhooks/slack/actions"),  # authenticated by what they carry
+        *("/answer/{token:str}", "/share/{token:str}", "/webhooks/slack/actions"),  # authenticated by what they carry
     }
 )
 """Routes without a guard, open to everybody."""

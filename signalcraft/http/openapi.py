@@ -95,6 +95,7 @@ _MORE: Final = {
 _MEDIA: Final = {
     "show_answer_link": ("text/html",),
     "use_answer_link": ("text/html",),
+    "show_shared": ("text/html",),
     "get_api_page_file": ("text/javascript", "text/css"),
     "slack_actions": ("text/plain",),
     "export_audit": ("text/csv", "application/x-ndjson"),
@@ -104,7 +105,7 @@ _PAGES: Final = {
     "404": "The link is not one of ours, or its alert group is no more: a page says so.",
     "410": "The link has expired: a page says so.",
 }
-"""The answers of a signed link are pages for people, refusals too."""
+"""The answers of a signed or shared link are pages for people, refusals too."""
 
 
 @functools.cache
@@ -212,7 +213,7 @@ def _say_answers(operation: dict[str, Any], keyed: bool, path: str, method: str,
             del answer["content"]
     if operation["operationId"] == "get_openapi":
         operation["responses"]["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
-    if path == "/answer/{token}":
+    if path in ("/answer/{token}", "/share/{token}"):
         page = {"text/html": {"schema": {"type": "string"}}}
         operation["responses"] |= {status: {"description": text, "content": page} for status, text in _PAGES.items()}
     operation["responses"] = dict(sorted(operation["responses"].items()))

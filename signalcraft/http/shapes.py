@@ -10,6 +10,7 @@ from signalcraft.domain import ids
 from signalcraft.domain.group import Group
 from signalcraft.domain.severity import Severity
 from signalcraft.http.wire import ActorOut, actor_out, show_id, show_time, time_of
+from signalcraft.services import runbooks
 from signalcraft.services.timeline import name_of
 from signalcraft.storage import groups
 from signalcraft.storage.db import Tx
@@ -42,6 +43,21 @@ class GroupOut(Struct, frozen=True, kw_only=True):
     velocity_per_hour: float
 
 
+class RuleNamed(Struct, frozen=True):
+    """A routing rule by name."""
+
+    id: str
+    name: str
+
+
+class RunbookOut(Struct, frozen=True):
+    """What to do about it: a text in Markdown, an address, or both. `rule`: whose it is; null once that is deleted."""
+
+    text: str | None
+    url: str | None
+    rule: RuleNamed | None
+
+
 class GroupDetail(GroupOut, frozen=True, kw_only=True):
     """One alert group. Message, link and tags are its latest event's; `memory`: how earlier ones of its key ended."""
 
@@ -51,6 +67,7 @@ class GroupDetail(GroupOut, frozen=True, kw_only=True):
     resolved_by: str | None
     resolution_note: str | None
     memory: str | None
+    runbook: RunbookOut | None
 
 
 class TotalOut(Struct, frozen=True):
@@ -159,7 +176,15 @@ def group_detail(tx: Tx, group: Group, now_ms: int) -> GroupDetail:
         resolved_by=group.resolved_by,
         resolution_note=group.resolution_note,
         memory=group.memory,
+        runbook=_runbook(runbooks.of(tx, group)),
     )
+
+
+def _runbook(found: runbooks.Runbook | None) -> RunbookOut | None:
+    if found is None:
+        return None
+    rule = None if found.rule is None else RuleNamed(ids.show(found.rule.id), found.rule.name)
+    return RunbookOut(found.text, found.url, rule)
 
 
 def event_out(event: Stored, integrations: dict[int, str]) -> EventOut:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from litestar import get
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
 from signalcraft.domain import ids
@@ -27,11 +27,16 @@ from signalcraft.services.timeline import Moment
 from signalcraft.storage import groups, lists
 
 TAG: Final = ["alert groups"]
-_TIMES: Final = ("until_ms", "from_ms")
+Order = Literal["oldest", "newest"]
+_TIMES: Final = ("until_ms", "from_ms", "edited_ms")
+_LATEST: Final = (1 << 62, 0)
 
 
 class MomentOut(Struct, frozen=True, kw_only=True):
-    """One thing that happened. `delivery` is set where `kind` is delivery; `channels` are names."""
+    """One thing that happened. kind: journal, delivery, escalation, and events where they are folded.
+
+    `delivery` is set where `kind` is delivery; `channels` are names.
+    """
 
     id: str
     at: str
@@ -53,7 +58,7 @@ class UpcomingOut(Struct, frozen=True, kw_only=True):
 
 
 class Timeline(Struct, frozen=True):
-    """Oldest first. `upcoming`: soonest first."""
+    """In the order that was asked for. `upcoming`: soonest first."""
 
     items: list[MomentOut]
     next: str | None
@@ -155,19 +160,32 @@ async def group_deliveries(
     tags=TAG,
 )
 async def group_timeline(
-    house: TheHouse, caller: TheCaller, id: FromPath[str], limit: Limit = 50, cursor: Cursor = None
+    house: TheHouse,
+    caller: TheCaller,
+    id: FromPath[str],
+    order: Annotated[Order, QueryParameter(name="order", description="What comes first: oldest or newest.")] = "oldest",
+    fold: Annotated[
+        bool,
+        QueryParameter(name="fold", description="With order=newest: the events between, one moment for each run."),
+    ] = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Timeline:
-    """What happened, oldest first: the journal, deliveries and escalations; and what comes next, and when."""
+    """What happened: the journal, comments, deliveries and escalations; and what comes next, and when."""
     group_id = ids.parse(id)
-    after = read_cursor(cursor, 2) or (-1, 0)
+    newest = order == "newest"
+    after = read_cursor(cursor, 2) or (_LATEST if newest else (-1, 0))
 
     def read(tx: Any) -> Timeline:
         group = groups.get(tx, caller.workspace_id, group_id)
         names = lists.channel_names(tx, caller.workspace_id)
-        found = timeline.past(tx, group, names, (after[0], after[1]), limit + 1)
+        found = timeline.past(tx, group, names, (after[0], after[1]), limit + 1, newest=newest)
         last = found[limit - 1] if len(found) > limit else None
+        shown = found[:limit]
+        if newest and fold:
+            shown = timeline.folded(tx, group, shown, after[0], rest=last is None)
         return Timeline(
-            [_moment(moment, names) for moment in found[:limit]],
+            [_moment(moment, names) for moment in shown],
             None if last is None else cursor_of(last.at_ms, last.id),
             [
                 UpcomingOut(at=time_of(one.at_ms), kind=one.kind, detail=one.detail, channels=one.channels)

@@ -15,6 +15,7 @@ from signalcraft.errors import Fault
 from signalcraft.postman import Postman
 from signalcraft.services.accounts import Accounts
 from signalcraft.services.audit import Audit
+from signalcraft.services.comments import Comments
 from signalcraft.services.configure import Configure
 from signalcraft.services.deliver import Deliver
 from signalcraft.services.doors import Doors
@@ -27,6 +28,7 @@ from signalcraft.services.ingest import Ingest
 from signalcraft.services.invitations import Invitations
 from signalcraft.services.keyring import Keyring
 from signalcraft.services.oidc import Oidc
+from signalcraft.services.overview import Overview
 from signalcraft.services.passkeys import Passkeys
 from signalcraft.services.passwords import Passwords
 from signalcraft.services.people import People
@@ -36,7 +38,9 @@ from signalcraft.services.respond import Respond
 from signalcraft.services.secondfactor import SecondFactor
 from signalcraft.services.security import Security
 from signalcraft.services.sessions import Sessions
+from signalcraft.services.shares import Shares
 from signalcraft.services.signin import SignIn
+from signalcraft.services.system import System
 from signalcraft.services.tickets import Tickets
 from signalcraft.services.watch import Watch
 from signalcraft.storage import disks, masterkey, migrate, outbox, vault, workspaces
@@ -137,6 +141,8 @@ def _wire(
         postman=postman,
         ingest=ingest,
         respond=respond,
+        comments=Comments(db, now),
+        shares=Shares(people.base, db, keys, now),
         deliver=deliver,
         watch=Watch(settings, db, registry, ingest, now),
         configure=configure,
@@ -152,6 +158,8 @@ def _wire(
         audit=Audit(settings, db, now),
         security=Security(settings, db, now),
         faults=Faults(db, now, _reports(settings)),
+        overview=Overview(db, deliver, now),
+        system=System(db, data_dir, now),
         started_ms=now(),
     )
     house.health.more["errors"] = house.faults.health

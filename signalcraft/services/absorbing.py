@@ -129,6 +129,8 @@ def _route(group: Group, prepared: routing.Prepared, event: Event) -> list[routi
     matches = routing.route(prepared, facts)
     if group.runbook_url is None:
         group.runbook_url = next((m.runbook_url for m in matches if m.runbook_url), None)
+    if group.runbook_rule_id is None:
+        group.runbook_rule_id = next((m.id for m in matches if m.has_runbook), None)
     return matches
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from signalcraft.postman import Postman
     from signalcraft.services.accounts import Accounts
     from signalcraft.services.audit import Audit
+    from signalcraft.services.comments import Comments
     from signalcraft.services.configure import Configure
     from signalcraft.services.deliver import Deliver
     from signalcraft.services.erasure import Erasure
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from signalcraft.services.invitations import Invitations
     from signalcraft.services.keyring import Keyring
     from signalcraft.services.oidc import Oidc
+    from signalcraft.services.overview import Overview
     from signalcraft.services.passkeys import Passkeys
     from signalcraft.services.people import People
     from signalcraft.services.registry import Registry
     from signalcraft.services.respond import Respond
     from signalcraft.services.security import Security
+    from signalcraft.services.shares import Shares
     from signalcraft.services.signin import SignIn
+    from signalcraft.services.system import System
     from signalcraft.services.watch import Watch
     from signalcraft.storage.db import Db
     from signalcraft.storage.vault import Vault
@@ -45,6 +49,8 @@ class House:
     postman: Postman
     ingest: Ingest
     respond: Respond
+    comments: Comments
+    shares: Shares
     deliver: Deliver
     watch: Watch
     configure: Configure
@@ -60,6 +66,8 @@ class House:
     audit: Audit
     security: Security
     faults: Faults
+    overview: Overview
+    system: System
     started_ms: int = 0
     ready: bool = False
     stopping: bool = False

@@ -63,6 +63,8 @@ KEPT: Final = (
             "assignee": _who,
         },
     ),
+    Place("comment", "id", {"author": _who, "text": _sentence}),
+    Place("share", "id", {"author": _who}),
     Place(
         "event",
         "id",

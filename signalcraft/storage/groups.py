@@ -18,7 +18,7 @@ _FIELDS: Final = (
     " acknowledged_ms,"
     " acknowledged_by, assignee, snoozed_until_ms, resolved_ms, resolved_by, resolution_note, runbook_url,"
     " users_affected,"
-    " settle_ms, spike_minute, memory, updated_ms"
+    " settle_ms, spike_minute, memory, updated_ms, runbook_rule_id"
 )
 FIELDS: Final = _FIELDS
 """The columns that `from_row` reads, in order."""
@@ -31,14 +31,14 @@ _OF_IDENTITY: Final = (
 )
 _IDS_OF_IDENTITY: Final = "select id from alert_group where identity = ?"
 _ENDED_KEPT: Final = 20
-_INSERT: Final = f"insert into alert_group ({_FIELDS}) values ({', '.join('?' * 35)})"
+_INSERT: Final = f"insert into alert_group ({_FIELDS}) values ({', '.join('?' * 36)})"
 _STORE: Final = (
     "update alert_group set group_key=?, project=?, environment=?, message=?, link=?, tags=?, severity=?,"
     " status=?, count=?,"
     " episode=?, last_seen_ms=?, retold_ms=?, severity_at_answer=?, acknowledged_ms=?, acknowledged_by=?, assignee=?,"
     " snoozed_until_ms=?, resolved_ms=?, resolved_by=?, resolution_note=?, runbook_url=?, users_affected=?,"
     " settle_ms=?,"
-    " spike_minute=?, memory=?, updated_ms=? where id=?"
+    " spike_minute=?, memory=?, updated_ms=?, runbook_rule_id=? where id=?"
 )
 _TAGS: Final = msgspec.json.Decoder(dict[str, str])
 _ACTOR: Final = msgspec.json.Decoder(Actor)
@@ -57,6 +57,7 @@ def from_row(row: Row) -> Group:
         title, message, link, tags, severity, status, count, episode, first_seen_ms, last_seen_ms, retold_ms,
         severity_at_answer, acknowledged_ms, acknowledged_by, assignee, snoozed_until_ms, resolved_ms, resolved_by,
         resolution_note, runbook_url, users_affected, settle_ms, spike_minute, memory, updated_ms,
+        runbook_rule_id,
     ) = row  # fmt: skip
     return Group(
         id=id_, workspace_id=workspace_id, integration_id=integration_id, scope=scope, identity=identity,
@@ -69,7 +70,7 @@ def from_row(row: Row) -> Group:
         assignee=None if assignee is None else _ACTOR.decode(assignee), snoozed_until_ms=snoozed_until_ms,
         resolved_ms=resolved_ms, resolved_by=resolved_by, resolution_note=resolution_note, runbook_url=runbook_url,
         users_affected=users_affected, settle_ms=settle_ms, spike_minute=spike_minute, memory=memory,
-        updated_ms=updated_ms,
+        updated_ms=updated_ms, runbook_rule_id=runbook_rule_id,
     )  # fmt: skip
 
 
@@ -113,7 +114,7 @@ def insert(tx: Tx, group: Group) -> None:
             group.first_seen_ms, group.last_seen_ms, group.retold_ms, _rank(group.severity_at_answer),
             group.acknowledged_ms, group.acknowledged_by, _actor(group.assignee), group.snoozed_until_ms,
             group.resolved_ms, group.resolved_by, group.resolution_note, group.runbook_url, group.users_affected,
-            group.settle_ms, group.spike_minute, group.memory, group.updated_ms,
+            group.settle_ms, group.spike_minute, group.memory, group.updated_ms, group.runbook_rule_id,
         ),
     )  # fmt: skip
 
@@ -128,7 +129,7 @@ def store(tx: Tx, group: Group) -> None:
             group.last_seen_ms, group.retold_ms, _rank(group.severity_at_answer), group.acknowledged_ms,
             group.acknowledged_by, _actor(group.assignee), group.snoozed_until_ms, group.resolved_ms,
             group.resolved_by, group.resolution_note, group.runbook_url, group.users_affected, group.settle_ms,
-            group.spike_minute, group.memory, group.updated_ms, group.id,
+            group.spike_minute, group.memory, group.updated_ms, group.runbook_rule_id, group.id,
         ),
     )  # fmt: skip
 

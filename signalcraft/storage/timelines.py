@@ -1,6 +1,11 @@
-"""What happened to one alert group, from three tables, each in the order of time behind a place (at_ms, id)."""
+"""What happened to one alert group, from three tables, each in the order of time behind a place (at_ms, id).
+
+`newest`: against the order of time instead, before that place.
+"""
 
 from __future__ import annotations
+
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -10,6 +15,8 @@ from signalcraft.storage.db import Tx
 from signalcraft.storage.journal import Entry
 from signalcraft.storage.outbox import Delivery
 from signalcraft.storage.outbox.rows import FIELDS as DELIVERY_FIELDS
+
+_ON: Final = {False: (">", ""), True: ("<", " desc")}
 
 
 class EscalationEnd(Struct, frozen=True):
@@ -25,11 +32,12 @@ class EscalationEnd(Struct, frozen=True):
     late_ms: int | None
 
 
-def entries(tx: Tx, group_id: int, after: tuple[int, int], limit: int) -> list[Entry]:
+def entries(tx: Tx, group_id: int, after: tuple[int, int], limit: int, *, newest: bool = False) -> list[Entry]:
     """Lines of the journal, but for escalations, which `escalation_ends` knows better."""
+    beyond, order = _ON[newest]
     rows = tx.all(
         "select id, workspace_id, at_ms, group_id, verb, actor, data from journal where group_id = ?"
-        " and verb <> 'escalated' and (at_ms, id) > (?, ?) order by at_ms, id limit ?",
+        f" and verb <> 'escalated' and (at_ms, id) {beyond} (?, ?) order by at_ms{order}, id{order} limit ?",
         (group_id, *after, limit),
     )
     found = []
@@ -39,22 +47,26 @@ def entries(tx: Tx, group_id: int, after: tuple[int, int], limit: int) -> list[E
     return found
 
 
-def deliveries(tx: Tx, group_id: int, after: tuple[int, int], limit: int) -> list[Delivery]:
+def deliveries(tx: Tx, group_id: int, after: tuple[int, int], limit: int, *, newest: bool = False) -> list[Delivery]:
     """Deliveries, at the time when they came to be owed."""
+    beyond, order = _ON[newest]
     rows = tx.all(
-        f"select {DELIVERY_FIELDS} from delivery where group_id = ? and (owed_ms, id) > (?, ?)"
-        " order by owed_ms, id limit ?",
+        f"select {DELIVERY_FIELDS} from delivery where group_id = ? and (owed_ms, id) {beyond} (?, ?)"
+        f" order by owed_ms{order}, id{order} limit ?",
         (group_id, *after, limit),
     )
     return [Delivery(*row) for row in rows]
 
 
-def escalation_ends(tx: Tx, group_id: int, after: tuple[int, int], limit: int) -> list[EscalationEnd]:
+def escalation_ends(
+    tx: Tx, group_id: int, after: tuple[int, int], limit: int, *, newest: bool = False
+) -> list[EscalationEnd]:
     """Escalations that are over, at the time when they ended."""
+    beyond, order = _ON[newest]
     rows = tx.all(
         "select e.id, r.name, e.channels, e.state, e.after_minutes, e.due_ms, e.ended_ms, e.late_ms from escalation e"
         " left join rule r on r.id = e.rule_id where e.group_id = ? and e.state <> 'pending'"
-        " and (e.ended_ms, e.id) > (?, ?) order by e.ended_ms, e.id limit ?",
+        f" and (e.ended_ms, e.id) {beyond} (?, ?) order by e.ended_ms{order}, e.id{order} limit ?",
         (group_id, *after, limit),
     )
     found = []

@@ -156,6 +156,7 @@ def test_the_default_route_mentions_by_severity() -> None:
         ({"mention": "<!here>"}, "mention"),
         ({"runbook_url": "javascript:alert(1)"}, "runbook_url"),
         ({"runbook_url": "https://x/\n"}, "runbook_url"),
+        ({"runbook": "x" * 20_001}, "runbook"),
         ({"priority": 10_000_000}, "priority"),
     ],
 )

@@ -12,6 +12,7 @@ import httpx
 from signalcraft.http.app import create_app
 from signalcraft.services.accounts import Accounts
 from signalcraft.services.audit import Audit
+from signalcraft.services.heard import Heard
 from signalcraft.services.house import House
 from signalcraft.services.security import Security
 from tests.services.desk import SAM, Desk
@@ -31,11 +32,13 @@ class Front(Desk):
         absent = cast(Any, SimpleNamespace())
         house = House(
             settings=self.settings, data_dir=folder, now=lambda: self.now_ms, db=self.db, vault=self.vault,
-            registry=self.registry, postman=absent, ingest=absent, respond=absent, deliver=absent, watch=absent,
+            registry=self.registry, postman=absent, ingest=cast(Any, SimpleNamespace(heard=Heard())),
+            respond=absent, deliver=absent, watch=absent,
             configure=self.configure, accounts=accounts, keyring=absent, erasure=absent, health=absent,
             signin=absent, people=absent,
             invitations=absent, oidc=absent, passkeys=absent, ready=True, audit=Audit(self.settings, self.db, now),
             security=Security(self.settings, self.db, now), faults=absent,
+            overview=absent, system=absent, comments=absent, shares=absent,
         )  # fmt: skip
         self.app = create_app(house)
         self.keys = {

@@ -50,6 +50,7 @@ def test_a_rule_is_made_shown_changed_and_deleted(front: Front) -> None:
         "stop": False,
         "repeat_minutes": None,
         "runbook_url": None,
+        "runbook": None,
     }
     path = f"/api/routing-rules/{rule['id']}"
     assert front.get(path) == rule

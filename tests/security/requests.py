@@ -153,6 +153,19 @@ def _link(ground: Ground, path: str, body: Any) -> Good:
     return Good(path.replace("{token}", ground.link()))
 
 
+def _comment(ground: Ground, path: str, body: Any) -> Good:
+    group = ground.fresh("/api/alert-groups")
+    made = ground.world.post(f"/api/alert-groups/{group}/comments", {"body": "first"})
+    return Good(path.replace("{id}", group).replace("{comment}", made["id"]), body)
+
+
+def _shared(ground: Ground, path: str, body: Any) -> Good:
+    group = ground.fresh("/api/alert-groups")
+    made = ground.world.post(f"/api/alert-groups/{group}/share", {"hours": 1})
+    path = path.replace("{id}", group).replace("{share}", made["id"])
+    return Good(path.replace("{token}", made["url"].rpartition("/")[2]), body)
+
+
 def _order(ground: Ground, path: str, body: Any) -> Good:
     ground.fresh("/api/routing-rules")
     return Good(path, {"ids": [one["id"] for one in ground.world.get("/api/routing-rules")["items"]]})
@@ -189,6 +202,10 @@ MADE: Final[dict[str, Callable[[Ground, str, Any], Good]]] = {
     "sign_in": _sign_in,
     "show_answer_link": _link,
     "use_answer_link": _link,
+    "change_comment": _comment,
+    "delete_comment": _comment,
+    "revoke_share": _shared,
+    "show_shared": _shared,
     "receive_webhook": _webhook,
     "slack_actions": _press,
     "get_api_page_file": lambda ground, path, body: Good(path.replace("{name}", "page.js")),

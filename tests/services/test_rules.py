@@ -61,6 +61,7 @@ def test_a_rule_is_shown_as_it_was_written(desk: Desk) -> None:
         "escalate_to": ["leads"],
         "repeat_minutes": 60,
         "runbook_url": "https://example.com/runbook",
+        "runbook": "# First\n\nLook at the *pool*.",
     }
     rule = desk.rule("everything", **fields)
     shown = seen(desk, rule)

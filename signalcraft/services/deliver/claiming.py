@@ -150,7 +150,9 @@ def _note(
     reason: str,
 ) -> Note:
     public = settings.http.public_url
-    ack = ""
+    ack, page = "", public
+    if public and delivery.group_id is not None:
+        page = f"{public}/alert-groups/{ids.show(delivery.group_id)}"
     if public and delivery.group_id is not None and view.status == "open":
         expires_ms = now_ms + settings.delivery.ack_link_hours * 3_600_000
         ack = f"{public}/answer/{links.sign(link_key, delivery.group_id, live.id, 'ack', expires_ms)}"
@@ -161,6 +163,7 @@ def _note(
         now_ms=now_ms,
         mention=mention,
         reason=reason,
+        page_url=page,
         ack_url=ack,
         timezone=settings.workspace.timezone,
         plain=bool(delivery.plain),
