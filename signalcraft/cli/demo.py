@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 import signal
 import socket
@@ -33,6 +34,7 @@ CHANNELS = ("alerts", "oncall", "leads")
 QUICK = 20.0
 SOUNDS = ("first", "repeat", "escalation", "resolved")
 """Kinds of delivery that make a phone ring; the rest are edits of a message, which are silent."""
+OWNER = "demo@example.com"
 _CLIENT_SECRET = "client-secret-of-the-demo"  # noqa: S105  made up here, good for this demo alone
 _DRAIN_S = 90.0
 
@@ -183,8 +185,10 @@ class _Show:
         await program.start()
         try:
             say(f"SignalCraft  {strong(self._settings.http.public_url)}")
-            hooks, key = await asyncio.to_thread(self._set_up)
-            self._where_to_look(key)
+            # Good for this run alone, and easy to type.
+            password = "-".join(secrets.token_hex(2) for _ in range(4))
+            hooks, key = await asyncio.to_thread(self._set_up, password)
+            self._where_to_look(key, password)
             await self._week(hooks)
             await self._stop.wait()
         finally:
@@ -193,15 +197,18 @@ class _Show:
             ended = await program.stop()
         return 0 if ended and program.failed is None else 1
 
-    def _set_up(self) -> tuple[dict[str, str], str]:
+    def _set_up(self, password: str) -> tuple[dict[str, str], str]:
         """Configures by the API, as a team would; the webhook addresses by name and an API key."""
+        owner = {"email": OWNER, "name": "Demo", "role": "owner", "password": password}
         with beside(self._settings.data.path) as client:
+            client.post("/control/people", owner)
             made = apply(client, configuration())
             key = client.post("/api/api-keys", {"name": "demo", "scopes": ["alerts:read", "alerts:write"]})["key"]
         return made, str(key)
 
-    def _where_to_look(self, key: str) -> None:
+    def _where_to_look(self, key: str, password: str) -> None:
         url = self._settings.http.public_url
+        say(f"Sign in      {OWNER}   password {strong(password)}")
         say(f"Slack        {self._slack.origin}   a stand-in: its channels as people see them; the buttons work")
         say(f"Health       {url}/health")
         say(f"API          curl -H 'Authorization: Bearer {key}' {url}/api/alert-groups")
@@ -268,7 +275,9 @@ class _Show:
         if done.accepted < done.sent:
             say(f"{done.sent - done.accepted} of {done.sent} webhooks were not accepted: {dict(done.statuses)}")
         say()
-        say("It keeps running: press a button on the Slack page, or look with the API key. Ctrl-C ends it.")
+        say(
+            "It keeps running: answer an alert on the dashboard or in Slack, and see both follow. Ctrl-C ends it."
+        )
 
     def _tally(self) -> Tally:
         with beside(self._settings.data.path) as client:

@@ -58,6 +58,12 @@ def test_the_demo_end_to_end(box: Box, number: int) -> None:
         trust_env=False,
     )
     assert len(answer.json()["items"]) == groups
+    told = next(re.search(r"Sign in +(\S+) +password (\S+)", line) for line in lines if line.startswith("Sign in"))
+    assert told is not None
+    signed_in = httpx.post(
+        f"http://127.0.0.1:{port}/api/auth/sign-in", json={"email": told[1], "password": told[2]}, trust_env=False
+    )
+    assert signed_in.json()["role"] == "owner"
     page = httpx.get(f"http://127.0.0.1:{slack_port}/", trust_env=False)
     assert page.status_code == 200
     assert process.poll() is None
