@@ -7,7 +7,11 @@ MAKEFLAGS += --no-builtin-rules
 
 PY := .venv/bin/python
 READY := .venv/.ready
-CODE := signalcraft tests
+CODE := signalcraft tests packaging
+# The dashboard: what npm installed, and what was built out of it. The build empties that folder first, stamp included.
+MODULES := web/node_modules/.package-lock.json
+DASHBOARD := signalcraft/http/static/.built
+NPM := .ci/npm --silent
 UV := env -u VIRTUAL_ENV .venv/bin/uv
 export UV_NO_PROGRESS := 1
 export UV_PYTHON_DOWNLOADS := never
@@ -20,14 +24,26 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 # --------------------------------------------------------------------------------------------------------- the program
-build: $(READY) ## a complete installation in .venv: .venv/bin/signalcraft is the program
+build: $(READY) $(DASHBOARD) ## a complete installation in .venv: .venv/bin/signalcraft is the program
 	@$(PY) -m compileall -q signalcraft
 
-demo: $(READY) ## the whole of it in one command, with made-up alerts and a stand-in for Slack; Ctrl-C ends it
+demo: $(READY) $(DASHBOARD) ## the whole of it in one command, with made-up alerts and a stand-in for Slack; Ctrl-C ends it
 	@exec .venv/bin/signalcraft demo
 
-dev: $(READY) ## the appliance on a scratch data directory, with logs for people
+dev: $(READY) $(DASHBOARD) ## the appliance on a scratch data directory, with logs for people
 	@exec env SIGNALCRAFT_LOG__FORMAT=text .venv/bin/signalcraft serve --data-dir .build/dev-data
+
+web: $(DASHBOARD) ## the dashboard alone, where something of it changed
+
+$(DASHBOARD): $(MODULES) $(shell find web -name node_modules -prune -o -type f -print)
+	@echo "Building the dashboard"
+	$(NPM) run build -- --logLevel warn
+	touch $@
+
+# Programs that packages bring along to be run when they are installed stay where they are.
+$(MODULES): web/package-lock.json web/package.json web/.npmrc | $(READY)
+	@$(NPM) ci --ignore-scripts
+	touch $@
 
 # The lock is installed whole, so that what was tested is what runs; the build backend comes from it too.
 $(READY): dev.lock.txt pyproject.toml .ci/python
@@ -55,18 +71,21 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 	echo "Ready: .venv/bin/signalcraft on $$($(PY) -V)"
 
 # ---------------------------------------------------------------------------------------------------------- the checks
-test: lint types bandit secrets ## a short form of every check: at most 15 minutes on 2 cores
+test: $(DASHBOARD) lint types bandit secrets ## a short form of every check: at most 15 minutes on 2 cores
 	@.ci/need "chromium:chromium:the browser of the tests"
+	$(NPM) run test
 	$(PY) -m pytest -n 2 --dist loadfile -m "not trial" $(ARGS)
 	.ci/oldest quick
 
-lint: $(READY) ## style, bans and who may import whom
+lint: $(READY) $(MODULES) ## style, bans and who may import whom
 	.venv/bin/ruff check $(CODE)
 	.venv/bin/ruff format --check $(CODE)
 	.venv/bin/lint-imports --no-logo
+	$(NPM) run lint
 
-types: $(READY) ## mypy, strict
+types: $(READY) $(MODULES) ## mypy and svelte-check, strict
 	.venv/bin/mypy
+	$(NPM) run check
 
 bandit: $(READY)
 	@.venv/bin/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml signalcraft
@@ -85,11 +104,11 @@ audit: bandit secrets ## bandit, secrets in the repository, and known holes in w
 			"$$(grep -c '^[a-z0-9-]*==' runtime.lock.txt) packages (the list of holes was out of reach)"
 	fi
 
-test-oldest: $(READY) ## the whole suite on Python 3.11
+test-oldest: $(READY) $(DASHBOARD) ## the whole suite on Python 3.11
 	.ci/oldest full
 
 # pytest names files by their full path; what is kept says them from the root of the repository.
-trial: $(READY) ## the long rounds; ONLY=word picks some; their raw output is kept under docs/reference/trials/
+trial: $(READY) $(DASHBOARD) ## the long rounds; ONLY=word picks some; their raw output is kept under docs/reference/trials/
 	mkdir -p docs/reference/trials
 	$(PY) -m pytest -m trial $(if $(ONLY),-k '$(ONLY)') --no-header -s -rA $(ARGS) 2>&1 \
 		| sed -u -e "s|$$PWD/||g; s|$$PWD|.|g; s|$$HOME|~|g" | tee docs/reference/trials/$(or $(ONLY),all).txt
@@ -100,7 +119,7 @@ bench: $(READY) ## how fast it is here: written to docs/reference/benchmarks.md
 
 # --------------------------------------------------------------------------------------------------------- what is made
 # Each is written beside its place first: what fails half-way leaves the old page.
-gen: $(READY) ## everything that is generated: the sample of the settings, the reference pages
+gen: $(READY) $(MODULES) ## everything that is generated: the sample of the settings, reference pages, types
 	@mkdir -p .build config docs/reference
 	draw() { echo "$$1"; $(PY) -m "$${@:2}" > .build/drawn && mv .build/drawn "$$1"; }
 	draw config/signalcraft.toml signalcraft.config --sample
@@ -111,10 +130,14 @@ gen: $(READY) ## everything that is generated: the sample of the settings, the r
 	draw docs/reference/signalcraft.http tests.security.collection
 	draw signalcraft/storage/schema.sql signalcraft.storage
 	$(PY) -m tests.house.pages
+	echo web/src/api/schema.d.ts
+	$(NPM) run types
 
-fmt: $(READY) ## format the code and mend what can be mended
+fmt: $(READY) $(MODULES) ## format the code and mend what can be mended
 	.venv/bin/ruff check --fix $(CODE)
 	.venv/bin/ruff format $(CODE)
+	$(NPM) run format
+	$(NPM) exec -- eslint --fix .
 
 lock: ## choose versions again, within pyproject.toml; UPGRADE=1 takes the newest
 	@test -x .venv/bin/uv || $(MAKE) --no-print-directory build
@@ -122,7 +145,7 @@ lock: ## choose versions again, within pyproject.toml; UPGRADE=1 takes the newes
 	$(COMPILE) --group dev --constraint runtime.lock.txt pyproject.toml -o dev.lock.txt
 
 clean: ## remove everything that make made
-	rm -rf .venv .build dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .build dist build signalcraft/http/static web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help build demo dev test lint types bandit secrets audit test-oldest trial bench gen fmt lock clean
+.PHONY: help build demo dev web test lint types bandit secrets audit test-oldest trial bench gen fmt lock clean

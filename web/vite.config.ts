@@ -1,12 +1,13 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
+import { pack } from './pack.js';
 
 // Where a SignalCraft listens while the pages are worked on: `make dev` beside `npm run dev`.
 const appliance = 'http://127.0.0.1:8080';
 const proxied = ['/api', '/health', '/metrics', '/webhooks', '/answer', '/share'];
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), pack()],
   // The appliance's policy lets no inline script, style or font through.
   build: {
     outDir: '../signalcraft/http/static',
@@ -15,6 +16,7 @@ export default defineConfig({
     target: 'es2022',
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   server: { proxy: Object.fromEntries(proxied.map((path) => [path, { target: appliance, xfwd: true }])) },
   test: { include: ['src/**/*.test.ts'] },

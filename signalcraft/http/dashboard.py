@@ -22,7 +22,12 @@ POLICY: Final = (
     b" connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """What the dashboard may load and do: its own files, its own API, nothing inline."""
-PAGES: Final = frozenset({"inbox"})
+PAGES: Final = frozenset(
+    {
+        "alert-groups", "deliveries", "quarantine", "rules", "integrations", "channels", "settings", "profile", "start",
+        "sign-in", "setup", "join", "reset",
+    }
+)  # fmt: skip
 """The first parts of the pages' addresses, as web/src/routes.ts has them. Of any other the answer is 404, and the page
 says so itself."""
 ELSEWHERE: Final = frozenset(
@@ -43,7 +48,7 @@ TYPES: Final = {
 }
 """What is served, by the end of its name; a file of another kind is not."""
 CODINGS: Final = {"zstd": ".zst", "br": ".br", "gzip": ".gz"}
-"""The packed copies that the build lays beside a file (web/pack.ts)."""
+"""The packed copies that the build lays beside a file (web/pack.js)."""
 _HASHED: Final = b"public, max-age=31536000, immutable"  # a name that changes with what is in the file
 _ASKED_AGAIN: Final = b"no-cache"
 _INDEX: Final = "index.html"

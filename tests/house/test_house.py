@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -205,9 +206,16 @@ def test_make_test_holds_every_check() -> None:
     assert {"lint", "types", "bandit"} <= set(head.partition("##")[0].replace(":", " ").split())
     assert "pytest" in body
     assert ".ci/oldest quick" in body
-    for command in ("ruff check", "ruff format --check", "lint-imports"):
+    assert "$(DASHBOARD)" in head, "what is tested is what was built"
+    assert "$(NPM) run test" in body
+    for command in ("ruff check", "ruff format --check", "lint-imports", "$(NPM) run lint"):
         assert command in by_target["lint"][1]
-    assert "mypy" in by_target["types"][1]
+    for command in ("mypy", "$(NPM) run check"):
+        assert command in by_target["types"][1]
+    scripts = json.loads((ROOT / "web/package.json").read_text("utf-8"))["scripts"]
+    assert scripts["lint"] == "eslint . && prettier --check ."
+    assert scripts["check"] == "svelte-check --fail-on-warnings"
+    assert scripts["test"].startswith("vitest run")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     assert project["tool"]["mypy"]["strict"] is True
     assert project["tool"]["mypy"]["files"] == ["signalcraft"]

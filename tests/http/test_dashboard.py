@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,12 +15,14 @@ import zstandard
 from signalcraft.http import dashboard
 from signalcraft.http.app import routes
 from signalcraft.http.dashboard import ELSEWHERE, Copy, chosen
+from tests.conftest import ROOT
 from tests.http.asking import asking, problem
 from tests.world import World
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 INDEX = b"<!doctype html><title>made up</title><script type=module src=/assets/main-1a2b.js></script>"
 SCRIPT = b"console.log('made up');" * 100
+BUILT = dashboard.FOLDER
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -143,6 +146,13 @@ def test_head_says_what_get_says(client: httpx.Client, path: str) -> None:
         assert head.headers.get(name) == got.headers.get(name), name
 
 
+def test_the_pages_are_those_of_the_dashboard() -> None:
+    """A page that is missing here would be answered with 404; a name that is none, with 200."""
+    told = re.findall(r"^  '(/[^']*)': ", (ROOT / "web/src/routes.ts").read_text("utf-8"), re.MULTILINE)
+    assert "/" in told
+    assert {address.split("/")[1] for address in told} - {""} == dashboard.PAGES
+
+
 def test_an_address_of_a_page_is_the_page(client: httpx.Client) -> None:
     """The way through the dashboard is its own: a reload in the middle of it shows the same page again."""
     for first in sorted(dashboard.PAGES):
@@ -152,7 +162,7 @@ def test_an_address_of_a_page_is_the_page(client: httpx.Client) -> None:
             assert answer.headers["vary"] == "accept, accept-encoding"
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/inboxes", "/nowhere/at/all", "/index.html"])
+@pytest.mark.parametrize("path", ["/nowhere", "/rulesets", "/nowhere/at/all", "/index.html"])
 def test_an_address_of_no_page_is_the_pages_own_not_found(client: httpx.Client, path: str) -> None:
     answer = client.get(f"{client.base_url}".rstrip("/") + path, headers=HTML)
     assert (answer.status_code, answer.content) == (404, INDEX)
@@ -179,13 +189,13 @@ def test_every_route_is_in_front_of_the_pages() -> None:
 
 def test_a_program_hears_404_where_a_browser_sees_a_page(client: httpx.Client) -> None:
     for accept in ("*/*", "application/json"):
-        problem(client.get("/inbox", headers={"Accept": accept}), 404, "not_found")
+        problem(client.get("/rules", headers={"Accept": accept}), 404, "not_found")
 
 
 def test_only_get_is_answered(client: httpx.Client) -> None:
     for method in ("POST", "PUT", "DELETE"):
         assert client.request(method, "/assets/main-1a2b.js").status_code in (404, 405)
-        assert client.request(method, "/inbox", headers=HTML).status_code in (404, 405)
+        assert client.request(method, "/rules", headers=HTML).status_code in (404, 405)
 
 
 @pytest.mark.parametrize(
@@ -210,11 +220,11 @@ def test_nothing_but_the_files_comes_out(world: World, path: str) -> None:
 
 
 def test_metrics_know_few_addresses(world: World, client: httpx.Client) -> None:
-    for path in ("/assets/main-1a2b.js", "/inbox/1", "/inbox/2", "/nowhere", "/icon.svg"):
+    for path in ("/assets/main-1a2b.js", "/rules/1", "/rules/2", "/nowhere", "/icon.svg"):
         client.get(path, headers=HTML)
     told = {route for route, _, _ in world.program.app.state.edge.requests}  # type: ignore[union-attr]
     assert told >= {"/assets/{name}", "/{page}", "/{file}", "/"}
-    assert {route for route in told if "1a2b" in route or "inbox" in route or "icon" in route} == set()
+    assert {route for route in told if "1a2b" in route or "rules" in route or "icon" in route} == set()
 
 
 def test_a_file_is_read_once(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +258,25 @@ def test_without_a_built_dashboard_the_first_page_says_how_to_build_one(
         page = client.get("/", headers=HTML)
         assert page.status_code == 200
         assert "make web" in page.text
-        problem(client.get("/inbox", headers=HTML), 404, "not_found")
+        problem(client.get("/rules", headers=HTML), 404, "not_found")
         problem(client.get("/assets/main-1a2b.js"), 404, "not_found")
         lay(tmp_path / "missing")
         assert client.get("/", headers=HTML).content == INDEX
+
+
+def test_the_dashboard_that_was_built_is_served_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its page asks for is there, in every form, each time the same."""
+    assert (BUILT / "index.html").is_file(), "the dashboard is not built: make web"
+    monkeypatch.setattr(dashboard, "FOLDER", BUILT)
+    with World(tmp_path / "data") as it:
+        client = asking(it)
+        page = client.get("/", headers=HTML)
+        asked = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
+        assert len([path for path in asked if path.startswith("/assets/")]) >= 2
+        for path in asked:
+            forms = [client.get(path, headers={"Accept-Encoding": coding}) for coding in ("zstd", "br", "gzip", "")]
+            assert [form.status_code for form in forms] == [200] * 4, path
+            # httpx unpacks zstd and gzip by itself, br where it can.
+            assert {form.content for form in forms if form.headers.get("content-encoding") != "br"} == {
+                (BUILT / path[1:]).read_bytes()
+            }
