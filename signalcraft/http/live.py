@@ -246,7 +246,8 @@ async def _events(house: House, streams: Live, one: Subscriber) -> AsyncIterator
 
 async def _may_listen(house: House, caller: Caller) -> bool:
     if caller.session is not None:
-        return await house.signin.sessions.is_live(caller.session.id)
+        # With another role the stream ends: the browser comes again, reads everything anew and hears what it may now.
+        return await house.signin.sessions.role(caller.session.id, caller.workspace_id) == caller.role
     if caller.actor.kind != "api_key":
         return True
     return await house.accounts.is_live(ids.parse(caller.actor.id))

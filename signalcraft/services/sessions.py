@@ -128,11 +128,15 @@ class Sessions:
             self._note_use(found.id, now_ms)
         return found
 
-    async def is_live(self, session_id: int) -> bool:
-        """Whether a session still holds. No use of it: an open stream keeps nobody signed in."""
+    async def role(self, session_id: int, workspace_id: int) -> Role | None:
+        """What a session's person is in a workspace now; None for nobody, and for a session that holds no more.
+
+        No use of the session: an open stream keeps nobody signed in.
+        """
         now_ms = self.now()
         known = await self._all(now_ms)
-        return any(one.id == session_id and self._holds(one, now_ms) for one in known.values())
+        found = (one.roles for one in known.values() if one.id == session_id and self._holds(one, now_ms))
+        return next(found, {}).get(workspace_id)
 
     def _holds(self, session: SessionLive, now_ms: int) -> bool:
         seen_ms = max(session.seen_ms, self._seen.get(session.id, 0))

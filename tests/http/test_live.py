@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.http.asking import Other, asking, key_of, problem
+from tests.http.browsing import QUIET, browser
 from tests.world import World
 
 
@@ -219,6 +220,18 @@ def test_a_key_that_runs_out_closes_its_stream(world: World) -> None:
         live.wait(lambda e: e["event"] == "health")
         world.clock.at_ms += 60_000
         assert live.ended.wait(5)
+
+
+def test_another_role_closes_the_stream_so_that_the_next_one_hears_what_it_may(tmp_path: Path) -> None:
+    with World(tmp_path / "data", **QUIET) as world, browser(world, "kim@example.com", "member") as kim:
+        with kim.client.stream("GET", "/api/live", timeout=httpx.Timeout(20)) as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith(":")
+            world.api.patch(f"/api/people/{kim.who['person']['id']}", json={"role": "admin"}).raise_for_status()
+            began_s = time.monotonic()
+            for _ in lines:
+                assert time.monotonic() - began_s < 10
+        assert "audit:read" in kim.get("/api/auth/me")["access"]
 
 
 def test_a_broken_channel_is_told_as_health(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
