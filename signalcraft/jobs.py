@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -76,14 +77,18 @@ class Jobs:
     def _each(self, *care: Coroutine[Any, Any, Any]) -> None:
         """One after the other; one that fails, or takes too long, keeps none of the others from being done."""
         for work in care:
+            if self._house.stopping:
+                work.close()
+                continue
+            name, at_ms, began_s = getattr(work, "__qualname__", ""), self._house.now(), time.perf_counter()
+            failed: Exception | None = None
             try:
                 self._wait(work)
-            except Exception:
-                log.exception("periodic care failed", extra={"care": getattr(work, "__qualname__", "")})
+            except Exception as problem:
+                failed = problem
+                log.exception("periodic care failed", extra={"care": name})
+            self._house.system.ran(name, at_ms, round((time.perf_counter() - began_s) * 1000), failed)
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> None:
-        if self._house.stopping:
-            work.close()
-            return
         # It takes the job's id along: the loop is called with a copy of this thread's context.
         asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)

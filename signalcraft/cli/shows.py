@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from pathlib import Path
 
 import click
 
@@ -21,7 +20,7 @@ def version(as_json: bool) -> None:
     Example:
       signalcraft version --json
     """
-    from signalcraft.storage.versions import sqlite
+    from signalcraft.storage.versions import build, sqlite
 
     known = {
         "version": signalcraft.__version__,
@@ -36,12 +35,6 @@ def version(as_json: bool) -> None:
     suffix = f" ({known['build']})" if known["build"] else ""
     say(f"signalcraft {known['version']}{suffix}")
     say(f"Python {platform.python_version()}, SQLite {sqlite()}, {known['platform']}")
-
-
-def build() -> str:
-    """The commit that this program was built from, where the build wrote it down; "" where it runs from its sources."""
-    stamp = Path(signalcraft.__file__).with_name("build.txt")
-    return stamp.read_text("utf-8").strip() if stamp.is_file() else ""
 
 
 @click.command()

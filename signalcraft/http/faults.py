@@ -12,6 +12,7 @@ from signalcraft.domain import ids
 from signalcraft.errors import Forbidden, Invalid, NotFound
 from signalcraft.http.auth import TheCaller, needs
 from signalcraft.http.wire import Limit, TheHouse, time_of
+from signalcraft.logs import recent
 from signalcraft.storage import faults, workspaces
 from signalcraft.storage.db import Tx
 
@@ -45,6 +46,24 @@ class ErrorPage(Struct, frozen=True):
     next: str | None
 
 
+class WarningOut(Struct, frozen=True):
+    """One line of the log from level `warning` on, secrets masked. `fields`: whatever else it says."""
+
+    at: str
+    level: str
+    logger: str
+    message: str
+    request_id: str
+    fields: dict[str, Any]
+
+
+class WarningsOut(Struct, frozen=True):
+    """The latest first, at most `kept` of them."""
+
+    items: list[WarningOut]
+    kept: int
+
+
 @get(
     "/api/admin/errors",
     guards=[needs("audit", "read")],
@@ -73,6 +92,21 @@ async def list_errors(
     return await house.db.read(read)
 
 
+@get(
+    "/api/admin/warnings",
+    guards=[needs("audit", "read")],
+    summary="The latest warnings of the log",
+    operation_id="list_warnings",
+    tags=["health"],
+)
+async def list_warnings(house: TheHouse, caller: TheCaller) -> WarningsOut:
+    """The box's own, since its start, for owners and admins of its first workspace. The log itself has more."""
+    if caller.workspace_id != workspaces.DEFAULT_ID:
+        raise Forbidden("the log of the box is for the admins of its first workspace")
+    lines = house.faults.recent.lines()
+    return WarningsOut([WarningOut(*line) for line in lines], recent.KEPT)
+
+
 def _read(cursor: str) -> tuple[int, bytes]:
     try:
         return ids.parse(cursor[:-_HASH_LENGTH]), bytes.fromhex(cursor[-_HASH_LENGTH:])
@@ -96,4 +130,4 @@ def _out(one: faults.Fault) -> ErrorOut:
     )
 
 
-ROUTES: Final[list[Any]] = [list_errors]
+ROUTES: Final[list[Any]] = [list_errors, list_warnings]

@@ -76,9 +76,14 @@ class Live:
         self._health = b""
         self._health_s = 0.0
 
+    @property
+    def streams(self) -> int:
+        """How many are open."""
+        return len(self._open) + len(self._joining)
+
     def join(self, caller: Caller, last_event_id: str) -> Subscriber:
         """A new stream. Raises Busy when there are too many."""
-        if len(self._open) + len(self._joining) >= STREAMS_MAX or self._house.stopping:
+        if self.streams >= STREAMS_MAX or self._house.stopping:
             raise Busy("no more event streams can be opened now", retry_after_s=10)
         one = Subscriber(caller, last_event_id)
         self._joining.append(one)

@@ -72,6 +72,7 @@ _MORE: Final = {
     ("get", "/api/live"): ("Busy",),
     ("get", "/api/events"): ("NotFound",),
     ("get", "/api/deliveries"): ("NotFound",),
+    ("post", "/api/deliveries/retry"): ("NotFound",),
     ("post", "/api/routing-rules/test"): ("NotFound",),
     ("post", "/api/routing-rules/preview"): ("NotFound",),
     ("put", "/api/routing-rules/{id}"): ("ChangedMeanwhile",),

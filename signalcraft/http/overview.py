@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from litestar import get
 from litestar.params import QueryParameter
@@ -13,18 +13,19 @@ from signalcraft.domain import ids
 from signalcraft.domain.severity import Severity
 from signalcraft.errors import Invalid
 from signalcraft.http.auth import TheCaller, scopes
-from signalcraft.http.wire import TheHouse, time_of
-from signalcraft.storage import lists, overview
+from signalcraft.http.shapes import GroupOut, group_out
+from signalcraft.http.wire import TheHouse, show_time, time_of
+from signalcraft.services.overview import FORMULAS, ChannelNow, Seen, Source, Stretch, percent
+from signalcraft.services.senders import Sender
 from signalcraft.storage.db import Tx
 
 TAG: Final = ["dashboard"]
 _RANGE: Final = re.compile(r"([1-9]\d{0,4})([mhd])", re.ASCII)
 _UNIT_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_MS: Final = 90 * 86_400_000
-_TOP: Final = 10
 
 
-class SeverityOut(Struct, frozen=True):
+class SeverityCountOut(Struct, frozen=True):
     """Groups that were active, of one severity; `open` of them nobody has answered."""
 
     severity: str
@@ -32,19 +33,23 @@ class SeverityOut(Struct, frozen=True):
     open: int
 
 
-class SourceOut(Struct, frozen=True):
-    """An integration and what it sent. `integration` is None once it is deleted."""
+class NoisySource(Struct, frozen=True, kw_only=True):
+    """What an integration sent. `integration` and `kind` are None once it is deleted; `score`: see `formulas`."""
 
     integration_id: str
     integration: str | None
+    kind: str | None
     events: int
+    new_groups: int
+    share_percent: float
+    score: float
 
 
-class Overview(Struct, frozen=True, kw_only=True):
-    """Everything measured since `since`, by whole minutes. None: nothing was there to measure.
+class FiguresOut(Struct, frozen=True, kw_only=True):
+    """What was measured in [since, until), by whole minutes. None: nothing was there to measure.
 
     * `events`: taken in; `duplicates`: said before; `sampled`: counted, their bytes not kept; `refused`: sent away.
-    * `groups`: had an event; `new_groups`: began.
+    * `new_groups`: began.
     * `notifications`: messages that make a sound; `edits` of messages make none.
     * `noise_reduction_percent`: events that made no sound, of a hundred.
     * `ack_rate_percent`: groups that began and were acknowledged, of a hundred that began.
@@ -52,7 +57,6 @@ class Overview(Struct, frozen=True, kw_only=True):
       `mttr_seconds`: to its resolution, of groups resolved by a person or their source.
     """
 
-    range: str
     since: str
     until: str
     events: int
@@ -60,7 +64,6 @@ class Overview(Struct, frozen=True, kw_only=True):
     sampled: int
     quarantined: int
     refused: int
-    groups: int
     new_groups: int
     notifications: int
     edits: int
@@ -71,9 +74,102 @@ class Overview(Struct, frozen=True, kw_only=True):
     mtta_seconds: float | None
     resolved: int
     mttr_seconds: float | None
+
+
+class OverviewPoint(Struct, frozen=True):
+    """What was counted in one bucket, from `at` on."""
+
+    at: str
+    events: int
+    notifications: int
+    new_groups: int
+
+
+class CriticalsOut(Struct, frozen=True):
+    """Open groups of severity critical: how many, and the five that were seen last."""
+
+    count: int
+    items: list[GroupOut]
+
+
+class SenderHealth(Struct, frozen=True, kw_only=True):
+    """How an integration is. `events` and what was refused: in the range.
+
+    `state`: ok; silent (for longer than usual); refused (wrong signatures, or over a limit, in the range); unreadable
+    (bodies in quarantine, in the range); waiting (nothing came in seven days); disabled. `last_event_at`: by the
+    minute, null where nothing came in seven days. `usual_silence_seconds`: the longest pause between two of its events
+    in seven days, null where it spoke too seldom.
+    """
+
+    id: str
+    name: str
+    kind: str
+    state: str
+    last_event_at: str | None
+    silent_seconds: int | None
+    usual_silence_seconds: int | None
+    events: int
+    quarantined: int
+    refused_signature: int
+    refused_limit: int
+
+
+class TargetHealth(Struct, frozen=True, kw_only=True):
+    """How a channel is. `sent`, `edits`, `failures`: in the range; `owed`: now, edits included.
+
+    `state`: ok; broken (a person must mend it: `why`); silent (nobody answers, it is probed); waiting (the vendor asked
+    for a pause); held (disabled, and something is owed); unusable (its settings cannot be read); disabled.
+    """
+
+    id: str
+    name: str
+    kind: str
+    state: str
+    why: str | None
+    last_sent_at: str | None
+    owed: int
+    oldest_owed_at: str | None
+    sent: int
+    edits: int
+    failures: int
+
+
+class RangeOffer(Struct, frozen=True):
+    """A range that the dashboard offers, or `why` not: it would take too long to add up."""
+
+    range: str
+    available: bool
+    why: str | None
+
+
+class OverviewOut(FiguresOut, frozen=True, kw_only=True):
+    """Everything measured in the range, and how senders and channels are now.
+
+    * `groups`: had an event in the range. `by_status`: all groups, now. `owed`: messages not taken yet.
+    * `previous`: the same figures for the stretch of the same length before; null where the counters do not reach back
+      (`previous_why`). `measured_since`: where counting began within the range, else null.
+    * `series`: at most 97 buckets of `bucket_seconds`. `formulas`: how each figure is counted.
+    """
+
+    range: str
+    groups: int
+    previous: FiguresOut | None
+    previous_why: str | None
+    measured_since: str | None
     by_status: dict[str, int]
-    by_severity: list[SeverityOut]
-    top_sources: list[SourceOut]
+    by_severity: list[SeverityCountOut]
+    bucket_seconds: int
+    series: list[OverviewPoint]
+    top_sources: list[NoisySource]
+    open_criticals: CriticalsOut
+    owed: int
+    oldest_owed_at: str | None
+    last_sent_at: str | None
+    failed_last_day: int
+    integrations: list[SenderHealth]
+    channels: list[TargetHealth]
+    ranges: list[RangeOffer]
+    formulas: dict[str, str]
 
 
 @get(
@@ -87,11 +183,11 @@ async def get_overview(
     house: TheHouse,
     caller: TheCaller,
     range: Annotated[str, QueryParameter(name="range", description="24h, 90m, 7d; at most 90d.")] = "24h",
-) -> Overview:
+) -> OverviewOut:
     """Events, groups, messages and how fast people answered, over a stretch of time that ends now."""
+    seen = await house.overview.seen(caller.workspace_id, range_ms(range))
     now_ms = house.now()
-    since_ms = (now_ms - range_ms(range)) // 60_000 * 60_000  # counters are kept by the minute
-    return await house.db.read(lambda tx: _measured(tx, caller.workspace_id, range, since_ms, now_ms))
+    return await house.db.read(lambda tx: _out(tx, seen, range, now_ms))
 
 
 def range_ms(text: str) -> int:
@@ -103,45 +199,100 @@ def range_ms(text: str) -> int:
     return span_ms
 
 
-def _measured(tx: Tx, workspace_id: int, said: str, since_ms: int, now_ms: int) -> Overview:
-    from_minute = since_ms // 60_000
-    counted = overview.counted(tx, workspace_id, from_minute)
-    severities = overview.by_severity(tx, workspace_id, since_ms)
-    answered = overview.answered(tx, workspace_id, since_ms)
-    resolved, to_resolve_ms = overview.resolved(tx, workspace_id, since_ms)
-    names = lists.integration_names(tx, workspace_id)
-    events, notifications = counted.get("events", 0), counted.get("notifications", 0)
-    return Overview(
+def _out(tx: Tx, seen: Seen, said: str, now_ms: int) -> OverviewOut:
+    count, criticals = seen.criticals
+    names = {one.row.id: one for one in seen.senders}
+    status = seen.status
+    return OverviewOut(
+        **_figures(seen.now, now_ms),
         range=said,
-        since=time_of(since_ms),
-        until=time_of(now_ms),
-        events=events,
-        duplicates=counted.get("duplicates", 0),
-        sampled=counted.get("sampled", 0),
-        quarantined=counted.get("quarantined", 0),
-        refused=counted.get("refused_signature", 0) + counted.get("refused_limit", 0),
-        groups=sum(one.groups for one in severities),
-        new_groups=answered.began,
-        notifications=notifications,
-        edits=counted.get("edits", 0),
-        failures=counted.get("failures", 0),
-        noise_reduction_percent=_percent(max(events - notifications, 0), events),
-        acknowledged=answered.acknowledged,
-        ack_rate_percent=_percent(answered.acknowledged, answered.began),
-        mtta_seconds=_seconds(answered.to_acknowledge_ms),
-        resolved=resolved,
-        mttr_seconds=_seconds(to_resolve_ms),
-        by_status=dict(sorted(overview.by_status(tx, workspace_id).items())),
-        by_severity=[SeverityOut(Severity(one.severity).label, one.groups, one.open) for one in severities],
-        top_sources=[
-            SourceOut(ids.show(one.integration_id), names.get(one.integration_id), one.events)
-            for one in overview.top_sources(tx, workspace_id, from_minute, _TOP)
-        ],
+        groups=sum(one.groups for one in seen.severities),
+        previous=None if seen.previous is None else FiguresOut(**_figures(seen.previous, seen.previous.until_ms)),
+        previous_why=seen.previous_why,
+        measured_since=show_time(seen.measured_since_ms),
+        by_status=dict(sorted(seen.by_status.items())),
+        by_severity=[SeverityCountOut(Severity(one.severity).label, one.groups, one.open) for one in seen.severities],
+        bucket_seconds=seen.bucket_ms // 1000,
+        series=[OverviewPoint(time_of(p.at_ms), p.events, p.notifications, p.new_groups) for p in seen.points],
+        top_sources=[_source(one, names.get(one.integration_id)) for one in seen.top],
+        open_criticals=CriticalsOut(count, [group_out(tx, group, now_ms) for group in criticals]),
+        owed=status.owed_posts + status.owed_edits,
+        oldest_owed_at=show_time(status.oldest_owed_ms),
+        last_sent_at=show_time(status.last_sent_ms),
+        failed_last_day=status.failed_last_day,
+        integrations=[_sender(one, now_ms) for one in seen.senders],
+        channels=[_target(one) for one in seen.channels],
+        ranges=[RangeOffer(one.range, one.available, one.why) for one in seen.ranges],
+        formulas=FORMULAS,
     )
 
 
-def _percent(part: int, whole: int) -> float | None:
-    return round(100 * part / whole, 1) if whole else None
+def _figures(one: Stretch, until_ms: int) -> dict[str, Any]:
+    counted = one.counted
+    events, notifications = counted["events"], counted["notifications"]
+    return {
+        "since": time_of(one.since_ms),
+        "until": time_of(until_ms),
+        "events": events,
+        "duplicates": counted["duplicates"],
+        "sampled": counted["sampled"],
+        "quarantined": counted["quarantined"],
+        "refused": counted["refused_signature"] + counted["refused_limit"],
+        "new_groups": one.new_groups,
+        "notifications": notifications,
+        "edits": counted["edits"],
+        "failures": counted["failures"],
+        "noise_reduction_percent": percent(max(events - notifications, 0), events),
+        "acknowledged": one.acknowledged,
+        "ack_rate_percent": percent(one.acknowledged, one.new_groups),
+        "mtta_seconds": _seconds(one.to_acknowledge_ms),
+        "resolved": one.resolved,
+        "mttr_seconds": _seconds(one.to_resolve_ms),
+    }
+
+
+def _source(one: Source, sender: Sender | None) -> NoisySource:
+    return NoisySource(
+        integration_id=ids.show(one.integration_id),
+        integration=None if sender is None else sender.row.name,
+        kind=None if sender is None else sender.row.kind,
+        events=one.events,
+        new_groups=one.new_groups,
+        share_percent=one.share_percent,
+        score=one.score,
+    )
+
+
+def _sender(one: Sender, now_ms: int) -> SenderHealth:
+    return SenderHealth(
+        id=ids.show(one.row.id),
+        name=one.row.name,
+        kind=one.row.kind,
+        state=one.state,
+        last_event_at=show_time(one.last_ms),
+        silent_seconds=None if one.last_ms is None else max(now_ms - one.last_ms, 0) // 1000,
+        usual_silence_seconds=None if one.usual_ms is None else one.usual_ms // 1000,
+        events=one.events,
+        quarantined=one.quarantined,
+        refused_signature=one.refused_signature,
+        refused_limit=one.refused_limit,
+    )
+
+
+def _target(one: ChannelNow) -> TargetHealth:
+    return TargetHealth(
+        id=ids.show(one.row.id),
+        name=one.row.name,
+        kind=one.row.kind,
+        state=one.state,
+        why=one.why,
+        last_sent_at=show_time(one.row.last_sent_ms),
+        owed=one.owed,
+        oldest_owed_at=show_time(one.oldest_owed_ms),
+        sent=one.sent,
+        edits=one.edits,
+        failures=one.failures,
+    )
 
 
 def _seconds(ms: float | None) -> float | None:

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from signalcraft import __version__
 from signalcraft.logs.catching import Catcher, Caught, ExcInfo
+from signalcraft.logs.recent import Recent
 from signalcraft.services.health import Component
 from signalcraft.storage import faults as store
 from signalcraft.storage.db import Db, Tx
@@ -34,16 +35,19 @@ class Faults:
         self._now = now
         self._tracker = tracker
         self.catcher = Catcher()
+        self.recent = Recent()
         if tracker is not None:
             self.catcher.tell = tracker.tell
 
     def listen(self) -> None:
         """From now on errors are caught."""
         logging.getLogger().addHandler(self.catcher)
+        logging.getLogger().addHandler(self.recent)
 
     def deaf(self) -> None:
         """No more from now on."""
         logging.getLogger().removeHandler(self.catcher)
+        logging.getLogger().removeHandler(self.recent)
 
     def close(self) -> None:
         """No more; what was caught last is written, as far as that can be."""

@@ -158,7 +158,7 @@ CREATE TABLE alert_group (
     spike_minute integer,                         
     memory text,                                  
     updated_ms integer not null
-) strict;
+, runbook_rule_id integer) strict;
 
 CREATE UNIQUE INDEX alert_group_unresolved on alert_group (workspace_id, group_key) where status <> 'resolved';
 
@@ -504,3 +504,51 @@ CREATE TABLE box_secret (
     name text primary key,
     sealed blob not null
 ) strict, without rowid;
+
+CREATE TABLE saved_view (
+    id integer primary key,
+    workspace_id integer not null references workspace (id),
+    person_id integer references person (id) on delete cascade,   
+    name text not null,
+    search text not null,
+    sort text not null,
+    descending integer not null,
+    group_by text not null,
+    shared integer not null,
+    created_ms integer not null,
+    updated_ms integer not null
+) strict;
+
+CREATE UNIQUE INDEX saved_view_own on saved_view (workspace_id, person_id, name) where shared = 0;
+
+CREATE UNIQUE INDEX saved_view_shared on saved_view (workspace_id, name) where shared = 1;
+
+CREATE TABLE comment (
+    id integer primary key,
+    workspace_id integer not null,
+    group_id integer not null,
+    author text not null,                         
+    text text not null,                           
+    created_ms integer not null,
+    edited_ms integer
+) strict;
+
+CREATE INDEX comment_group on comment (group_id, id);
+
+CREATE TABLE share (
+    id integer primary key,
+    workspace_id integer not null,
+    group_id integer not null,
+    author text not null,                         
+    created_ms integer not null,
+    expires_ms integer not null,
+    revoked_ms integer
+) strict;
+
+CREATE INDEX share_group on share (group_id, id);
+
+CREATE INDEX alert_group_title on alert_group (workspace_id, title);
+
+CREATE INDEX alert_group_began on alert_group (workspace_id, first_seen_ms, integration_id);
+
+CREATE INDEX journal_acknowledged on journal (group_id, at_ms) where verb = 'acknowledged';

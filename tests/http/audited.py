@@ -211,6 +211,13 @@ def _replay(stage: Stage) -> Any:
     return lambda: stage.ask("POST", f"/api/quarantine/{number}/replay")
 
 
+def _replay_all(stage: Stage) -> Any:
+    number = stage.held()
+    _replay(stage)
+    integration = stage.ask("GET", f"/api/quarantine/{number}").json()["integration_id"]
+    return lambda: stage.ask("POST", "/api/quarantine/replay", {"integration": integration})
+
+
 def _setup(stage: Stage) -> Any:
     # As long as nobody owns it: the other tests' owner steps back for a moment.
     stage.write(lambda tx: tx.run("update membership set role = 'admin' where role = 'owner'"))
@@ -332,6 +339,7 @@ RECIPES: dict[str, Callable[[Stage], Any]] = {
     "POST /api/deliveries/retry": _retry_many,
     "POST /api/deliveries/{id:str}/drop": _drop,
     "POST /api/quarantine/{id:str}/replay": _replay,
+    "POST /api/quarantine/replay": _replay_all,
     "POST /api/quarantine/{id:str}/drop": _thing("POST", "/api/quarantine/{id}/drop", "held"),
     "POST /api/routing-rules": _rule_new,
     "PUT /api/routing-rules/{id:str}": _rule("PUT"),

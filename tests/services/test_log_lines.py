@@ -52,6 +52,7 @@ def test_the_lines_of_a_watch_bear_one_id(office: Office, lines: list[tuple[str,
 
 def test_care_that_fails_keeps_no_other_from_being_done(tmp_path: Path, lines: list[tuple[str, str]]) -> None:
     done: list[str] = []
+    ran: list[tuple[str, bool]] = []
 
     def care(name: str) -> Any:
         async def works(*_: Any) -> None:
@@ -63,7 +64,8 @@ def test_care_that_fails_keeps_no_other_from_being_done(tmp_path: Path, lines: l
 
     names = ("watch", "configure", "keyring", "signin", "audit", "security", "faults")
     parts = {name: care(name) for name in names}
-    house = cast(House, SimpleNamespace(data_dir=tmp_path, stopping=False, now=lambda: 0, **parts))
+    system = SimpleNamespace(ran=lambda call, at_ms, took_ms, problem: ran.append((call, problem is None)))
+    house = cast(House, SimpleNamespace(data_dir=tmp_path, stopping=False, now=lambda: 0, system=system, **parts))
 
     async def story() -> None:
         jobs = Jobs(house)
@@ -74,6 +76,7 @@ def test_care_that_fails_keeps_no_other_from_being_done(tmp_path: Path, lines: l
     asyncio.run(story())
     assert done == ["watch", "configure", "keyring", "watch", "signin", "audit", "security", "faults"]
     assert [message for _, message in lines].count("periodic care failed") == 2
+    assert [well for _, well in ran] == [False, True, True, False, True, True, True, True]
 
 
 def test_a_periodic_job_carries_one_id_over_to_the_loop(tmp_path: Path, lines: list[tuple[str, str]]) -> None:
@@ -87,6 +90,7 @@ def test_a_periodic_job_carries_one_id_over_to_the_loop(tmp_path: Path, lines: l
         SimpleNamespace(
             data_dir=tmp_path, stopping=False, now=lambda: 0,
             watch=SimpleNamespace(tick=says), configure=SimpleNamespace(tidy=says), keyring=SimpleNamespace(tend=says),
+            system=SimpleNamespace(ran=lambda *_: None),
         ),
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import SystemRandom
 from typing import Final, Protocol
 
@@ -20,7 +20,8 @@ from signalcraft.domain import ids
 from signalcraft.domain.delivery import HttpCall, Outcome, Refused, Reply, Retry, Sent, Step
 from signalcraft.domain.group import Actor
 from signalcraft.errors import Conflict
-from signalcraft.services.deliver import standing_in
+from signalcraft.services.deliver import again, standing_in
+from signalcraft.services.deliver.again import Again
 from signalcraft.services.deliver.claiming import Claim, claim
 from signalcraft.services.deliver.lanes import Lanes, Plan
 from signalcraft.services.deliver.settling import Remark, Settler
@@ -329,6 +330,18 @@ class Deliver:
             return outbox.get(tx, workspace_id, delivery_id)
 
         return await self._db.write(work)
+
+    async def retry_channel(self, workspace_id: int, channel_id: int, actor: Actor) -> Again:
+        """The same for every failed message of a channel, at most MOST at a time. Raises NotFound."""
+        now_ms, snapshot = self._now(), self._registry.snapshot
+        return await self._db.write(
+            lambda tx: again.of_channel(tx, snapshot, workspace_id, channel_id, actor, now_ms, self._note)
+        )
+
+    async def retry_many(self, workspace_id: int, delivery_ids: Sequence[int], actor: Actor) -> Again:
+        """The same for these; what is sent or on its way is skipped. Raises NotFound."""
+        now_ms = self._now()
+        return await self._db.write(lambda tx: again.of_ids(tx, workspace_id, delivery_ids, actor, now_ms, self._note))
 
     async def drop(self, workspace_id: int, delivery_id: int, actor: Actor) -> Delivery:
         """A person decides that it need not be told. Raises NotFound, Conflict with its state."""

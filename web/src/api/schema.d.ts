@@ -74,6 +74,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/warnings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The latest warnings of the log
+         * @description The box's own, since its start, for owners and admins of its first workspace. The log itself has more.
+         *
+         *     Roles: owner, admin. Scope of an API key: `admin`.
+         */
+        get: operations["list_warnings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/alert-groups": {
         parameters: {
             query?: never;
@@ -85,9 +107,77 @@ export interface paths {
          * Alert groups
          * @description The alert groups of the workspace, the latest seen first; without a filter in every status.
          *
+         *     The first page says how many there are in all; to count them, at most 10,000 are looked at.
+         *
          *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
          */
         get: operations["list_alert_groups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-groups/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer many
+         * @description One verb for up to 500 alert groups. What one of them cannot do hinders no other: each has its own result.
+         *
+         *     Roles: owner, admin, member. Scope of an API key: `alerts:write`.
+         */
+        post: operations["answer_alert_groups"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-groups/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What to search for
+         * @description Projects, environments, sources, tags and assignees with counts: what a search can be completed with.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["get_alert_group_facets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-groups/sparklines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events an hour
+         * @description Events of the last 24 hours in 24 buckets, as they were counted when they came.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["get_alert_group_sparklines"];
         put?: never;
         post?: never;
         delete?: never;
@@ -162,6 +252,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alert-groups/{id}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Comments on an alert group
+         * @description What people wrote about it, the oldest first.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["list_comments"];
+        put?: never;
+        /**
+         * Write a comment
+         * @description It stands in the timeline too, and whoever looks at the group sees it at once.
+         *
+         *     Roles: owner, admin, member. Scope of an API key: `alerts:write`.
+         */
+        post: operations["write_comment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-groups/{id}/comments/{comment}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a comment
+         * @description One's own; an admin anybody's. The timeline keeps that there was one.
+         *
+         *     Roles: owner, admin, member. Scope of an API key: `alerts:write`.
+         */
+        delete: operations["delete_comment"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a comment
+         * @description One's own; an admin anybody's.
+         *
+         *     Roles: owner, admin, member. Scope of an API key: `alerts:write`.
+         */
+        patch: operations["change_comment"];
+        trace?: never;
+    };
     "/api/alert-groups/{id}/deliveries": {
         parameters: {
             query?: never;
@@ -184,6 +330,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alert-groups/{id}/escalation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Escalation of an alert group
+         * @description The steps that were carried out or called off; the next one, when it comes and whom it tells, or why none.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["get_alert_group_escalation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/alert-groups/{id}/events": {
         parameters: {
             query?: never;
@@ -198,6 +366,72 @@ export interface paths {
          *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
          */
         get: operations["list_alert_group_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-groups/{id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * History of an alert group's key
+         * @description Earlier alert groups and episodes of the same key: when, how long, who resolved them and how.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["get_alert_group_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-groups/{id}/occurrences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events of an alert group over time
+         * @description How many events came when: buckets of 15 minutes, 2 hours or 8 hours.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["get_alert_group_occurrences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-groups/{id}/related": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Related alert groups
+         * @description What began about the same time in the same project, bears the same title elsewhere, or shares rare tags.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["list_related_alert_groups"];
         put?: never;
         post?: never;
         delete?: never;
@@ -250,6 +484,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alert-groups/{id}/share": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Share an alert group
+         * @description A link to a page for reading, which works without signing in until its time is over or it is taken back.
+         *
+         *     Roles: owner, admin, member. Scope of an API key: `alerts:write`.
+         */
+        post: operations["share_alert_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-groups/{id}/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Links to an alert group
+         * @description Who gave which link away, and until when it works.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["list_shares"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-groups/{id}/shares/{share}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take a link back
+         * @description It shows nothing from now on. One's own; an admin anybody's.
+         *
+         *     Roles: owner, admin, member. Scope of an API key: `alerts:write`.
+         */
+        delete: operations["revoke_share"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/alert-groups/{id}/snooze": {
         parameters: {
             query?: never;
@@ -272,6 +572,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alert-groups/{id}/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tags of an alert group
+         * @description How often which value of which tag was seen, over the latest 1,000 events.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["get_alert_group_tags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/alert-groups/{id}/timeline": {
         parameters: {
             query?: never;
@@ -281,7 +603,7 @@ export interface paths {
         };
         /**
          * Timeline of an alert group
-         * @description What happened, oldest first: the journal, deliveries and escalations; and what comes next, and when.
+         * @description What happened: the journal, comments, deliveries and escalations; and what comes next, and when.
          *
          *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
          */
@@ -997,6 +1319,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/channels/slack/manifest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The manifest of a Slack app for this box
+         * @description For "Create New App, From a manifest" in Slack: our scopes, and how presses of buttons come back.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["get_slack_manifest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/channels/{id}": {
         parameters: {
             query?: never;
@@ -1163,6 +1507,28 @@ export interface paths {
         get: operations["list_deliveries"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/deliveries/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try failed deliveries again
+         * @description All that failed of a channel, at most 500 at a time, or those that are named. What is sent is skipped.
+         *
+         *     Roles: owner, admin, member. Scope of an API key: `alerts:write`.
+         */
+        post: operations["retry_deliveries"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1361,6 +1727,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/first-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far the first steps are
+         * @description A channel that took a message, a webhook that arrived, an alert that was told: what is there, what is next.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["get_first_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/integrations": {
         parameters: {
             query?: never;
@@ -1429,6 +1817,28 @@ export interface paths {
         patch: operations["change_integration"];
         trace?: never;
     };
+    "/api/integrations/{id}/payloads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What an integration sent last
+         * @description Its latest webhooks of the last 30 days whose bytes are kept, credentials in their headers left out.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["list_payloads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/integrations/{id}/rotate": {
         parameters: {
             query?: never;
@@ -1463,6 +1873,8 @@ export interface paths {
         /**
          * Test an integration
          * @description Stores an event of kind `test`, as a sender's own test would: it opens no alert group and tells nobody.
+         *
+         *     With `as_alert` it opens one, of low severity in the environment `test`, and goes the whole way of a real alert.
          *
          *     Roles: owner, admin. Scope of an API key: `config:write`.
          */
@@ -1594,9 +2006,10 @@ export interface paths {
         };
         /**
          * What happens, as it happens
-         * @description Server-sent events: `group`, `delivery`, `health`, `reset`. Ids are journal numbers; Last-Event-ID catches up.
+         * @description Server-sent events: `group`, `delivery`, `integration`, `health`, `reset`.
          *
-         *     After a `reset` the lists are to be read anew. A comment every 15 seconds keeps the connection open.
+         *     Ids are journal numbers; Last-Event-ID catches up. After a `reset` the lists are to be read anew. A comment every 15
+         *     seconds keeps the connection open.
          *
          *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
          */
@@ -1797,6 +2210,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/quarantine/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read all of an integration's again
+         * @description What waits of one integration, the oldest first, at most 200 at once: ask again while some are left.
+         *
+         *     Roles: owner, admin, member. Scope of an API key: `alerts:write`.
+         */
+        post: operations["replay_quarantine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/quarantine/{id}": {
         parameters: {
             query?: never;
@@ -1885,6 +2320,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/quarantine/{id}/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * See how it would be read
+         * @description Reads it with its integration's settings and those given here over them. Nothing changes, nobody is told.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        post: operations["try_quarantined"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What each role may do
+         * @description Role by resource, and what the scopes of API keys allow.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `admin`.
+         */
+        get: operations["list_roles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/routing-rules": {
         parameters: {
             query?: never;
@@ -1907,6 +2386,72 @@ export interface paths {
          *     Roles: owner, admin. Scope of an API key: `config:write`.
          */
         post: operations["create_routing_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routing-rules/convert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show a routing rule both ways
+         * @description As an object and as `signalcraft apply` takes it. Channels are taken as they are named; nothing is stored.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        post: operations["convert_routing_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routing-rules/matches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How many alerts each routing rule matches
+         * @description The rules as they stand now, asked of the last alerts; those that are switched off too.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["count_routing_rule_matches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routing-rules/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * See what a routing rule would match
+         * @description Of the last alerts, asked with the conditions as routing asks them. Nothing is stored and nobody is told.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        post: operations["preview_routing_rule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1957,6 +2502,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/routing-rules/vocabulary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What routing rules can ask
+         * @description Fields with the operators that they take, and the words that the latest alerts used.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["get_routing_vocabulary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/routing-rules/{id}": {
         parameters: {
             query?: never;
@@ -1966,7 +2533,7 @@ export interface paths {
         };
         /**
          * One routing rule
-         * @description The rule.
+         * @description The rule. Its ETag changes with it, but not when it is moved in the order.
          *
          *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
          */
@@ -2013,6 +2580,28 @@ export interface paths {
          *     Roles: owner, admin. Scope of an API key: `config:write`.
          */
         post: operations["disable_routing_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routing-rules/{id}/duplicate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Duplicate a routing rule
+         * @description The same rule once more, behind it, under a name of its own and switched off.
+         *
+         *     Roles: owner, admin. Scope of an API key: `config:write`.
+         */
+        post: operations["duplicate_routing_rule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2089,6 +2678,84 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The appliance itself
+         * @description Version, storage, memory, jobs, clock. How its parts are is told by /health.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["get_system"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Saved views
+         * @description The shared ones and one's own, by name.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["list_views"];
+        put?: never;
+        /**
+         * Save a view
+         * @description A search by name. One's own: for everybody who is signed in; shared: for whoever may work on alerts.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        post: operations["create_view"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/views/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a view
+         * @description One's own; a shared one by whoever made it, or an admin.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        delete: operations["delete_view"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a view
+         * @description One's own; a shared one by whoever made it, or an admin.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        patch: operations["change_view"];
         trace?: never;
     };
     "/api/workspace": {
@@ -2283,6 +2950,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/share/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The page of a shared link
+         * @description One alert group as it is now, for reading: no session, no script, and search engines are told to leave.
+         */
+        get: operations["show_shared"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/webhooks/slack/actions": {
         parameters: {
             query?: never;
@@ -2358,6 +3045,29 @@ export interface components {
             name: string;
         };
         /**
+         * Address
+         * @description Where this box says it is. `reach`: whom that address can serve, as far as the address itself tells.
+         *
+         *     internet: HTTPS and a public name; network: a name or number of a private network, or no TLS; loopback: this machine
+         *     alone. `configured`: http.public_url is set.
+         */
+        Address: {
+            url: string;
+            /** @enum {unknown} */
+            reach: "internet" | "loopback" | "network";
+            configured: boolean;
+        };
+        /**
+         * AlertStep
+         * @description The first alert that somebody was told of. `done`: there is one.
+         */
+        AlertStep: {
+            done: boolean;
+            group_id: string | null;
+            channel: string | null;
+            sent_at: string | null;
+        };
+        /**
          * Also
          * @description One more thing that the same request did.
          */
@@ -2416,18 +3126,28 @@ export interface components {
         };
         /**
          * AssignIn
-         * @description A Slack person (`{"kind": "slack", "id": "U012AB3CD", "name": "sam"}`), a name (`"Sam"`), or null for nobody.
+         * @description Somebody (`{"kind": "slack", "id": "U012AB3CD", "name": "sam"}`), a name (`"Sam"`), or null for nobody.
          */
         AssignIn: {
             assignee: string | components["schemas"]["AssigneeIn"] | null;
         };
         /**
+         * AssigneeCount
+         * @description Somebody that alert groups can be assigned to, and how many of those looked at are theirs.
+         */
+        AssigneeCount: {
+            assignee: components["schemas"]["ActorOut"];
+            count: number;
+        };
+        /**
          * AssigneeIn
-         * @description A Slack person by id, or anybody by name (kind `person`, the id being the name).
+         * @description Somebody of this workspace (kind `user`, by id alone), a Slack person by id, or anybody by name (kind `person`,
+         *     the id being the name).
          */
         AssigneeIn: {
             kind: string;
             id: string;
+            /** @default  */
             name: string;
         };
         /**
@@ -2467,6 +3187,60 @@ export interface components {
             chain: string;
         };
         /**
+         * Bucket
+         * @description Events in the stretch that begins then; null where they are not counted any more.
+         */
+        Bucket: {
+            at: string;
+            events: number | null;
+        };
+        /**
+         * BulkIn
+         * @description One verb for many. `note` with ack and resolve, `minutes` or `until` with snooze, `assignee` with assign.
+         */
+        BulkIn: {
+            ids: string[];
+            /** @enum {unknown} */
+            verb: "ack" | "assign" | "reopen" | "resolve" | "snooze" | "unsnooze";
+            /** @default null */
+            note: string | null;
+            /** @default null */
+            minutes: number | null;
+            /** @default null */
+            until: string | null;
+            /** @default null */
+            assignee: string | components["schemas"]["AssigneeIn"] | null;
+        };
+        /**
+         * BulkItem
+         * @description What became of one. `state`: the status that it is in now; `detail`: why nothing was done.
+         */
+        BulkItem: {
+            id: string;
+            /** @enum {unknown} */
+            result: "conflict" | "done" | "not_found";
+            state: string | null;
+            detail: string;
+        };
+        /**
+         * BulkOut
+         * @description In the order asked; an id that was named twice is there once.
+         */
+        BulkOut: {
+            items: components["schemas"]["BulkItem"][];
+            done: number;
+        };
+        /**
+         * ChannelHealth
+         * @description Messages of the last 24 hours, and what is owed to it now. `edits_24h` of messages make no sound.
+         */
+        ChannelHealth: {
+            owed: number;
+            notifications_24h: number;
+            edits_24h: number;
+            failures_24h: number;
+        };
+        /**
          * ChannelIn
          * @description A channel. What its kind needs stands in `config`, or beside it as in the file of `apply`; see /api/kinds.
          */
@@ -2478,7 +3252,7 @@ export interface components {
         };
         /**
          * ChannelMade
-         * @description The same, with a secret that was made here: told this once.
+         * @description The same, with a secret that was made here: told this once. `setup`: what to do at the vendor.
          */
         ChannelMade: {
             id: string;
@@ -2490,18 +3264,22 @@ export interface components {
             broken_why: string | null;
             broken_at: string | null;
             last_sent_at: string | null;
+            previous_until: string | null;
             config: Record<string, never>;
             secrets: string[];
             warnings: string[];
+            health: components["schemas"]["ChannelHealth"];
             created_at: string;
             updated_at: string;
             secret: string | null;
+            setup: components["schemas"]["SetupStep"][];
         };
         /**
          * ChannelOut
          * @description A channel. `config` holds what is no secret, `secrets` the names of the secrets that are set.
          *
          *     `broken`: it takes nothing until a person mends what `broken_why` says; what is owed to it stays owed.
+         *     `previous_until`: until then an earlier secret signs too.
          */
         ChannelOut: {
             id: string;
@@ -2513,9 +3291,11 @@ export interface components {
             broken_why: string | null;
             broken_at: string | null;
             last_sent_at: string | null;
+            previous_until: string | null;
             config: Record<string, never>;
             secrets: string[];
             warnings: string[];
+            health: components["schemas"]["ChannelHealth"];
             created_at: string;
             updated_at: string;
         };
@@ -2538,6 +3318,18 @@ export interface components {
             secret: string | null;
         };
         /**
+         * ChannelStep
+         * @description The channel that took a message last, else the newest one. `done`: one took a message.
+         */
+        ChannelStep: {
+            done: boolean;
+            id: string | null;
+            name: string | null;
+            kind: string | null;
+            broken_why: string | null;
+            last_sent_at: string | null;
+        };
+        /**
          * CodeIn
          * @description The six digits that the app shows now.
          */
@@ -2550,6 +3342,36 @@ export interface components {
          */
         Codes: {
             recovery_codes: string[];
+        };
+        /**
+         * CommentIn
+         * @description `body`: Markdown of at most 10,000 bytes, kept as it is written.
+         */
+        CommentIn: {
+            body: string;
+        };
+        /**
+         * CommentOut
+         * @description A comment. `body`: Markdown as it was written: make it safe before you show it. `mine`: the caller may change it.
+         *
+         *     Admins may change anybody's.
+         */
+        CommentOut: {
+            id: string;
+            group_id: string;
+            author: components["schemas"]["ActorOut"];
+            body: string;
+            created_at: string;
+            edited_at: string | null;
+            mine: boolean;
+        };
+        /**
+         * CommentPage
+         * @description The oldest first.
+         */
+        CommentPage: {
+            items: components["schemas"]["CommentOut"][];
+            next: string | null;
         };
         /**
          * Component
@@ -2569,6 +3391,49 @@ export interface components {
             operators: string[];
             severities: string[];
             statuses: string[];
+        };
+        /**
+         * ConvertIn
+         * @description One of both: a rule, or a file of `signalcraft apply` with one rule in it.
+         */
+        ConvertIn: {
+            /** @default null */
+            rule: components["schemas"]["RuleIn"] | null;
+            /** @default null */
+            toml: string | null;
+        };
+        /**
+         * ConvertOut
+         * @description The same rule both ways.
+         */
+        ConvertOut: {
+            rule: components["schemas"]["RuleForm"];
+            toml: string;
+        };
+        /**
+         * Counted
+         * @description A value and how many of the groups have it.
+         */
+        Counted: {
+            value: string;
+            count: number;
+        };
+        /**
+         * CountedTag
+         * @description A tag's key, how many groups have it, and its commonest values.
+         */
+        CountedTag: {
+            key: string;
+            count: number;
+            values: components["schemas"]["Counted"][];
+        };
+        /**
+         * CriticalsOut
+         * @description Open groups of severity critical: how many, and the five that were seen last.
+         */
+        CriticalsOut: {
+            count: number;
+            items: components["schemas"]["GroupOut"][];
         };
         /**
          * DeliveryOut
@@ -2601,6 +3466,25 @@ export interface components {
         Dropped: {
             id: string;
             state: string;
+        };
+        /**
+         * EpisodeOut
+         * @description One episode. began_by: opened, episode, reopened, broke_through, acknowledgement_expired.
+         *
+         *     `end`: resolved, or `next` where another one began before; null while it lasts. `minutes`: how long it lasted.
+         */
+        EpisodeOut: {
+            episode: number;
+            began_at: string;
+            began_by: string;
+            why: string;
+            acknowledged_at: string | null;
+            acknowledged_by: string | null;
+            ended_at: string | null;
+            end: string | null;
+            resolved_by: string | null;
+            note: string | null;
+            minutes: number | null;
         };
         /**
          * ErasedOut
@@ -2647,6 +3531,18 @@ export interface components {
             next: string | null;
         };
         /**
+         * EscalationOut
+         * @description Who is told if nobody answers. `next` is null where nobody: `why` says it in words, `state` in one.
+         *
+         *     state: pending, settling, acknowledged, snoozed, resolved, no_rule, done.
+         */
+        EscalationOut: {
+            state: string;
+            why: string;
+            next: components["schemas"]["StepOut"] | null;
+            steps: components["schemas"]["StepOut"][];
+        };
+        /**
          * EventOut
          * @description One statement by a sender, in our words. `integration` is its name, `source` its kind.
          */
@@ -2687,12 +3583,105 @@ export interface components {
             toml: string;
         };
         /**
+         * FacetsOut
+         * @description What the alert groups seen last are made of, the commonest first. `looked_at`: how many (at most 2,000).
+         *
+         *     `without_…`: how many of them have none. `assignees`: also the people of the workspace, for whoever may see them.
+         */
+        FacetsOut: {
+            looked_at: number;
+            projects: components["schemas"]["Counted"][];
+            environments: components["schemas"]["Counted"][];
+            sources: components["schemas"]["Counted"][];
+            tags: components["schemas"]["CountedTag"][];
+            assignees: components["schemas"]["AssigneeCount"][];
+            without_project: number;
+            without_environment: number;
+            without_assignee: number;
+        };
+        /**
          * FieldProblem
          * @description One thing that is wrong with what was sent. `path`: the field (`when.all[0].value`) or the query parameter.
          */
         FieldProblem: {
             path: string;
             message: string;
+        };
+        /**
+         * FieldWords
+         * @description A field that a rule can ask about. `kind`: text, severity, status or number; `values`: known ones.
+         */
+        FieldWords: {
+            name: string;
+            kind: string;
+            operators: string[];
+            values: string[];
+        };
+        /**
+         * FiguresOut
+         * @description What was measured in [since, until), by whole minutes. None: nothing was there to measure.
+         *
+         *     * `events`: taken in; `duplicates`: said before; `sampled`: counted, their bytes not kept; `refused`: sent away.
+         *     * `new_groups`: began.
+         *     * `notifications`: messages that make a sound; `edits` of messages make none.
+         *     * `noise_reduction_percent`: events that made no sound, of a hundred.
+         *     * `ack_rate_percent`: groups that began and were acknowledged, of a hundred that began.
+         *     * `mtta_seconds`: mean time from a group's first event to its first acknowledgement, of groups that began;
+         *       `mttr_seconds`: to its resolution, of groups resolved by a person or their source.
+         */
+        FiguresOut: {
+            since: string;
+            until: string;
+            events: number;
+            duplicates: number;
+            sampled: number;
+            quarantined: number;
+            refused: number;
+            new_groups: number;
+            notifications: number;
+            edits: number;
+            failures: number;
+            noise_reduction_percent: number | null;
+            acknowledged: number;
+            ack_rate_percent: number | null;
+            mtta_seconds: number | null;
+            resolved: number;
+            mttr_seconds: number | null;
+        };
+        /**
+         * FirstRun
+         * @description `done`: every step is.
+         */
+        FirstRun: {
+            done: boolean;
+            address: components["schemas"]["Address"];
+            channel: components["schemas"]["ChannelStep"];
+            integration: components["schemas"]["IntegrationStep"];
+            alert: components["schemas"]["AlertStep"];
+        };
+        /**
+         * FormField
+         * @description One field of a form. `default`: what holds where it is left empty; null of a toggle: it follows from the others.
+         *
+         *     `choices`: of a choice. `keys`, `values`: what a map's keys and values may be, [] for anything; `made`: left empty,
+         *     a secret is made. `advanced`: few people need it.
+         */
+        FormField: {
+            name: string;
+            label: string;
+            help: string;
+            /** @enum {unknown} */
+            type: "choice" | "list" | "map" | "number" | "secret" | "text" | "toggle";
+            required: boolean;
+            default: unknown;
+            placeholder: string;
+            advanced: boolean;
+            made: boolean;
+            choices: string[];
+            keys: string[];
+            values: string[];
+            least: number | null;
+            most: number | null;
         };
         /**
          * GroupDetail
@@ -2727,6 +3716,7 @@ export interface components {
             resolved_by: string | null;
             resolution_note: string | null;
             memory: string | null;
+            runbook: components["schemas"]["RunbookOut"] | null;
         };
         /**
          * GroupOut
@@ -2756,11 +3746,12 @@ export interface components {
         };
         /**
          * GroupPage
-         * @description The latest seen first.
+         * @description In the order asked for; by default the latest seen first. `total`: on the first page, null on the others.
          */
         GroupPage: {
             items: components["schemas"]["GroupOut"][];
             next: string | null;
+            total: components["schemas"]["TotalOut"] | null;
         };
         /**
          * HeldDetail
@@ -2769,6 +3760,7 @@ export interface components {
         HeldDetail: {
             id: string;
             integration: string | null;
+            integration_id: string;
             received_at: string;
             state: string;
             why: string | null;
@@ -2787,6 +3779,7 @@ export interface components {
         HeldOut: {
             id: string;
             integration: string | null;
+            integration_id: string;
             received_at: string;
             state: string;
             why: string | null;
@@ -2799,6 +3792,14 @@ export interface components {
         HeldPage: {
             items: components["schemas"]["HeldOut"][];
             next: string | null;
+        };
+        /**
+         * History
+         * @description The alert groups of one key, the latest begun first, at most 20.
+         */
+        History: {
+            group_key: string;
+            items: components["schemas"]["PastOut"][];
         };
         /**
          * IdentityList
@@ -2820,6 +3821,22 @@ export interface components {
             last_used_at: string;
         };
         /**
+         * IntegrationHealth
+         * @description When it was heard last and why it was last sent away; null: never. Times before the last start are to the minute.
+         *
+         *     `…_24h`: counted in the last 24 hours, by whole minutes. `quarantined`: webhooks that wait to be read.
+         */
+        IntegrationHealth: {
+            last_webhook_at: string | null;
+            last_refused_at: string | null;
+            last_refused_why: string | null;
+            events_24h: number;
+            duplicates_24h: number;
+            refused_signature_24h: number;
+            refused_limit_24h: number;
+            quarantined: number;
+        };
+        /**
          * IntegrationIn
          * @description An integration. What its kind needs stands in `config`, or beside it as in the file of `apply`.
          *
@@ -2837,6 +3854,8 @@ export interface components {
         /**
          * IntegrationMade
          * @description The same, with what is told this once: the token, the address with it in, and a secret that was made here.
+         *
+         *     `setup`: what to do at the sender, with all that filled in.
          */
         IntegrationMade: {
             id: string;
@@ -2848,11 +3867,13 @@ export interface components {
             token_hint: string;
             previous_until: string | null;
             warnings: string[];
+            health: components["schemas"]["IntegrationHealth"];
             created_at: string;
             updated_at: string;
             token: string | null;
             webhook_url: string | null;
             secret: string | null;
+            setup: components["schemas"]["SetupStep"][];
         };
         /**
          * IntegrationOut
@@ -2870,6 +3891,7 @@ export interface components {
             token_hint: string;
             previous_until: string | null;
             warnings: string[];
+            health: components["schemas"]["IntegrationHealth"];
             created_at: string;
             updated_at: string;
         };
@@ -2880,6 +3902,21 @@ export interface components {
         IntegrationPage: {
             items: components["schemas"]["IntegrationOut"][];
             next: string | null;
+        };
+        /**
+         * IntegrationStep
+         * @description The integration that a webhook came for first, else the newest one. `done`: one came and was kept.
+         *
+         *     `refused` and `quarantined`: webhooks of the last hour that had a wrong signature, or could not be read.
+         */
+        IntegrationStep: {
+            done: boolean;
+            id: string | null;
+            name: string | null;
+            kind: string | null;
+            first_webhook_at: string | null;
+            refused: number;
+            quarantined: number;
         };
         /**
          * InvitationIn
@@ -2913,6 +3950,20 @@ export interface components {
         InvitationPage: {
             items: components["schemas"]["InvitationOut"][];
             next: string | null;
+        };
+        /**
+         * JobOut
+         * @description A periodic job. `result`: ok, failed, or null where it has not run yet; `error`: the class of what went wrong.
+         */
+        JobOut: {
+            name: string;
+            what: string;
+            schedule: string;
+            last_run_at: string | null;
+            took_ms: number | null;
+            result: string | null;
+            error: string | null;
+            next_run_at: string;
         };
         /**
          * KeyIn
@@ -2965,11 +4016,15 @@ export interface components {
         /**
          * KindOut
          * @description A kind of integration or channel. `config_schema`: JSON schema of its `config`; secrets are `writeOnly`.
+         *
+         *     `fields`: the same as a form asks for it; `setup`: what a person does at the vendor, with this box's addresses.
          */
         KindOut: {
             kind: string;
             label: string;
             config_schema: Record<string, never>;
+            fields: components["schemas"]["FormField"][];
+            setup: components["schemas"]["SetupStep"][];
         };
         /**
          * KindsOut
@@ -2981,6 +4036,63 @@ export interface components {
             conditions: components["schemas"]["ConditionsOut"];
         };
         /**
+         * LedgerPage
+         * @description Newest first. `summary` comes with the first page.
+         */
+        LedgerPage: {
+            items: components["schemas"]["LedgerRow"][];
+            next: string | null;
+            summary: components["schemas"]["LedgerSummary"] | null;
+        };
+        /**
+         * LedgerRow
+         * @description The same with what it is about. `reason`: why it is told at all; `tried_at`: when its last try began.
+         */
+        LedgerRow: {
+            id: string;
+            group_id: string | null;
+            channel: string;
+            kind: string;
+            state: string;
+            attempts: number;
+            last_error: string | null;
+            owed_at: string;
+            sent_at: string | null;
+            next_attempt_at: string | null;
+            channel_id: string;
+            group_title: string | null;
+            group_severity: string | null;
+            group_status: string | null;
+            reason: string;
+            tried_at: string | null;
+        };
+        /**
+         * LedgerSummary
+         * @description How many deliveries of the workspace are in each state, whatever the filters: counted up to 10,000, so that
+         *     10,001 means more.
+         */
+        LedgerSummary: {
+            owed: number;
+            sending: number;
+            sent: number;
+            failed: number;
+            dropped: number;
+        };
+        /**
+         * Limits
+         * @description What a rule may hold at most.
+         */
+        Limits: {
+            rules: number;
+            depth: number;
+            questions: number;
+            list_values: number;
+            value_characters: number;
+            channels: number;
+            minutes: number;
+            alerts: number;
+        };
+        /**
          * LinkMade
          * @description A link, told this once: give it to the person it is for.
          */
@@ -2988,6 +4100,26 @@ export interface components {
             id: string;
             url: string;
             expires_at: string;
+        };
+        /**
+         * LookedOut
+         * @description One alert. Severity and environment are its alert group's as of now, as they are asked.
+         *
+         *     `decided_by`: the first question that keeps the rule from holding. `stopped_by`: it would match, but the rule of
+         *     this name comes earlier and stops.
+         */
+        LookedOut: {
+            event_id: string;
+            group_id: string | null;
+            title: string;
+            severity: string;
+            project: string | null;
+            environment: string | null;
+            source: string;
+            received_at: string;
+            matched: boolean;
+            decided_by: components["schemas"]["Asked"] | null;
+            stopped_by: string | null;
         };
         /**
          * Made
@@ -3016,6 +4148,20 @@ export interface components {
             type: string;
         };
         /**
+         * ManifestOut
+         * @description A Slack app's manifest, YAML. `suits`: the mode for this box, and why; `create_url`: Slack's page for it.
+         */
+        ManifestOut: {
+            /** @enum {unknown} */
+            mode: "http" | "socket";
+            /** @enum {unknown} */
+            suits: "http" | "socket";
+            why: string;
+            manifest: string;
+            create_url: string;
+            actions_url: string;
+        };
+        /**
          * Me
          * @description Who is signed in, and what they may do.
          *
@@ -3027,7 +4173,7 @@ export interface components {
             workspace: string;
             /** @enum {unknown} */
             role: "admin" | "member" | "owner" | "viewer";
-            roles: components["schemas"]["RoleOut"][];
+            roles: components["schemas"]["signalcraft.http.signin.RoleOut"][];
             access: string[];
             csrf_token: string;
             session: components["schemas"]["SessionNow"];
@@ -3073,8 +4219,18 @@ export interface components {
             next: string | null;
         };
         /**
+         * MemoryOut
+         * @description Of the process. `resident_bytes` is null where the system does not tell it.
+         */
+        MemoryOut: {
+            resident_bytes: number | null;
+            peak_bytes: number;
+        };
+        /**
          * MomentOut
-         * @description One thing that happened. `delivery` is set where `kind` is delivery; `channels` are names.
+         * @description One thing that happened. kind: journal, delivery, escalation, and events where they are folded.
+         *
+         *     `delivery` is set where `kind` is delivery; `channels` are names.
          */
         MomentOut: {
             id: string;
@@ -3092,6 +4248,30 @@ export interface components {
          */
         NameIn: {
             name: string;
+        };
+        /**
+         * NoisySource
+         * @description What an integration sent. `integration` and `kind` are None once it is deleted; `score`: see `formulas`.
+         */
+        NoisySource: {
+            integration_id: string;
+            integration: string | null;
+            kind: string | null;
+            events: number;
+            new_groups: number;
+            share_percent: number;
+            score: number;
+        };
+        /**
+         * Occurrences
+         * @description Events over time, the oldest bucket first. Minutes are counted for 14 days: before `counted_since` is null.
+         */
+        Occurrences: {
+            range: string;
+            bucket_minutes: number;
+            counted_since: string;
+            total: number;
+            buckets: components["schemas"]["Bucket"][];
         };
         /**
          * Offered
@@ -3116,19 +4296,15 @@ export interface components {
             ids: string[];
         };
         /**
-         * Overview
-         * @description Everything measured since `since`, by whole minutes. None: nothing was there to measure.
+         * OverviewOut
+         * @description Everything measured in the range, and how senders and channels are now.
          *
-         *     * `events`: taken in; `duplicates`: said before; `sampled`: counted, their bytes not kept; `refused`: sent away.
-         *     * `groups`: had an event; `new_groups`: began.
-         *     * `notifications`: messages that make a sound; `edits` of messages make none.
-         *     * `noise_reduction_percent`: events that made no sound, of a hundred.
-         *     * `ack_rate_percent`: groups that began and were acknowledged, of a hundred that began.
-         *     * `mtta_seconds`: mean time from a group's first event to its first acknowledgement, of groups that began;
-         *       `mttr_seconds`: to its resolution, of groups resolved by a person or their source.
+         *     * `groups`: had an event in the range. `by_status`: all groups, now. `owed`: messages not taken yet.
+         *     * `previous`: the same figures for the stretch of the same length before; null where the counters do not reach back
+         *       (`previous_why`). `measured_since`: where counting began within the range, else null.
+         *     * `series`: at most 97 buckets of `bucket_seconds`. `formulas`: how each figure is counted.
          */
-        Overview: {
-            range: string;
+        OverviewOut: {
             since: string;
             until: string;
             events: number;
@@ -3136,7 +4312,6 @@ export interface components {
             sampled: number;
             quarantined: number;
             refused: number;
-            groups: number;
             new_groups: number;
             notifications: number;
             edits: number;
@@ -3147,11 +4322,39 @@ export interface components {
             mtta_seconds: number | null;
             resolved: number;
             mttr_seconds: number | null;
+            range: string;
+            groups: number;
+            previous: components["schemas"]["FiguresOut"] | null;
+            previous_why: string | null;
+            measured_since: string | null;
             by_status: {
                 [key: string]: number;
             };
-            by_severity: components["schemas"]["SeverityOut"][];
-            top_sources: components["schemas"]["SourceOut"][];
+            by_severity: components["schemas"]["SeverityCountOut"][];
+            bucket_seconds: number;
+            series: components["schemas"]["OverviewPoint"][];
+            top_sources: components["schemas"]["NoisySource"][];
+            open_criticals: components["schemas"]["CriticalsOut"];
+            owed: number;
+            oldest_owed_at: string | null;
+            last_sent_at: string | null;
+            failed_last_day: number;
+            integrations: components["schemas"]["SenderHealth"][];
+            channels: components["schemas"]["TargetHealth"][];
+            ranges: components["schemas"]["RangeOffer"][];
+            formulas: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * OverviewPoint
+         * @description What was counted in one bucket, from `at` on.
+         */
+        OverviewPoint: {
+            at: string;
+            events: number;
+            notifications: number;
+            new_groups: number;
         };
         /**
          * PasskeyIn
@@ -3189,6 +4392,54 @@ export interface components {
             new: string;
         };
         /**
+         * PastOut
+         * @description One alert group of the key with its episodes, the latest first.
+         *
+         *     `whole`: all of its episodes are here. `this`: the group that was asked of.
+         */
+        PastOut: {
+            group_id: string;
+            this: boolean;
+            title: string;
+            status: string;
+            count: number;
+            opened_at: string;
+            resolved_at: string | null;
+            resolved_by: string | null;
+            resolution_note: string | null;
+            minutes: number | null;
+            episodes: components["schemas"]["EpisodeOut"][];
+            whole: boolean;
+        };
+        /**
+         * PayloadOut
+         * @description A webhook as it came. `head`: the first 8 kB of its body as text, null where it is no UTF-8; `bytes`: all of it.
+         *
+         *     `event_id`: the first event that was read from it, whose payload holds all bytes. state: read, quarantined,
+         *     replayed, dropped; `why` it was quarantined.
+         */
+        PayloadOut: {
+            id: string;
+            received_at: string;
+            state: string;
+            why: string | null;
+            path: string;
+            query: string;
+            headers: {
+                [key: string]: string;
+            };
+            head: string | null;
+            bytes: number;
+            event_id: string | null;
+        };
+        /**
+         * Payloads
+         * @description Newest first.
+         */
+        Payloads: {
+            items: components["schemas"]["PayloadOut"][];
+        };
+        /**
          * PersonOut
          * @description A person.
          */
@@ -3218,6 +4469,31 @@ export interface components {
             has_account: boolean;
         };
         /**
+         * PreviewIn
+         * @description A rule as it stands in an editor: only its conditions and its place are looked at. `last`: how many alerts.
+         *
+         *     With an `id` it is that rule, changed: what is asked before it stays before it.
+         */
+        PreviewIn: {
+            rule: components["schemas"]["RuleIn"];
+            /** @default 200 */
+            last: number;
+        };
+        /**
+         * PreviewOut
+         * @description `matched` of `looked_at` alerts, the oldest from `since`; at most 50 that match are listed, and 10 others.
+         *
+         *     `stopped`: how many of the matching ones never reach the rule. `whole`: false where looking took too long to go on.
+         */
+        PreviewOut: {
+            looked_at: number;
+            matched: number;
+            stopped: number;
+            whole: boolean;
+            since: string | null;
+            items: components["schemas"]["LookedOut"][];
+        };
+        /**
          * Problem
          * @description What went wrong, for programs (`code`) and people (`detail`). `request_id` is in our log too.
          */
@@ -3227,7 +4503,7 @@ export interface components {
             status: number;
             detail: string;
             /** @enum {string} */
-            code: "address_too_long" | "bad_signature" | "busy" | "conflict" | "csrf" | "forbidden" | "gone" | "headers_too_large" | "internal" | "invalid" | "malformed" | "method_not_allowed" | "needs_tls" | "not_found" | "not_signed_in" | "provider_unavailable" | "second_factor_needed" | "secret_unreadable" | "sign_in_refused" | "sign_in_stale" | "step_up_needed" | "too_large" | "too_many" | "too_slow" | "unreadable" | "wrong_code" | "wrong_credentials" | "wrong_type";
+            code: "address_too_long" | "bad_signature" | "busy" | "changed_meanwhile" | "conflict" | "csrf" | "forbidden" | "gone" | "headers_too_large" | "internal" | "invalid" | "malformed" | "method_not_allowed" | "needs_tls" | "not_found" | "not_signed_in" | "provider_unavailable" | "second_factor_needed" | "secret_unreadable" | "sign_in_refused" | "sign_in_stale" | "step_up_needed" | "too_large" | "too_many" | "too_slow" | "unreadable" | "wrong_code" | "wrong_credentials" | "wrong_type";
             request_id: string;
             errors: components["schemas"]["FieldProblem"][];
             docs: string;
@@ -3251,6 +4527,23 @@ export interface components {
             credential: components["schemas"]["ProofIn"];
         };
         /**
+         * RangeOffer
+         * @description A range that the dashboard offers, or `why` not: it would take too long to add up.
+         */
+        RangeOffer: {
+            range: string;
+            available: boolean;
+            why: string | null;
+        };
+        /**
+         * ReasonOut
+         * @description kind: same_project, same_title, same_tags.
+         */
+        ReasonOut: {
+            kind: string;
+            detail: string;
+        };
+        /**
          * ReceiptOut
          * @description What became of one statement.
          */
@@ -3261,6 +4554,29 @@ export interface components {
             sampled: boolean;
         };
         /**
+         * RelatedOut
+         * @description Another alert group, and why it may have to do with this one.
+         */
+        RelatedOut: {
+            group: components["schemas"]["GroupOut"];
+            reasons: components["schemas"]["ReasonOut"][];
+        };
+        /**
+         * RelatedPage
+         * @description Those with more reasons first. `window_minutes`: how far apart two groups of one project may have begun.
+         */
+        RelatedPage: {
+            window_minutes: number;
+            items: components["schemas"]["RelatedOut"][];
+        };
+        /**
+         * ReplayAllIn
+         * @description `integration`: its id or name.
+         */
+        ReplayAllIn: {
+            integration: string;
+        };
+        /**
          * Replayed
          * @description What the webhook said, now that it can be read.
          */
@@ -3268,6 +4584,15 @@ export interface components {
             id: string;
             state: string;
             events: components["schemas"]["ReceiptOut"][];
+        };
+        /**
+         * ReplayedAll
+         * @description How many were read, and which could not be. `left` still wait, these among them.
+         */
+        ReplayedAll: {
+            replayed: number;
+            failed: components["schemas"]["StillUnreadable"][];
+            left: number;
         };
         /**
          * Report
@@ -3306,13 +4631,32 @@ export interface components {
             note: string | null;
         };
         /**
-         * RoleOut
-         * @description What somebody is in a workspace.
+         * RetriedOut
+         * @description How many are owed again. `more`: there are further failed ones of this channel, ask again.
          */
-        RoleOut: {
-            workspace: string;
-            /** @enum {unknown} */
-            role: "admin" | "member" | "owner" | "viewer";
+        RetriedOut: {
+            retried: number;
+            skipped: components["schemas"]["SkippedOut"][];
+            more: boolean;
+        };
+        /**
+         * RetryIn
+         * @description Which: every failed one of a `channel` (its name or id), or these `ids` (at most 500).
+         */
+        RetryIn: {
+            /** @default null */
+            channel: string | null;
+            /** @default null */
+            ids: string[] | null;
+        };
+        /**
+         * RoleTable
+         * @description The table that every request is held against. The most powerful role first; the order of `resources` is ours.
+         */
+        RoleTable: {
+            resources: string[];
+            roles: components["schemas"]["signalcraft.http.people.RoleOut"][];
+            scopes: components["schemas"]["ScopeOut"][];
         };
         /**
          * RotateIn
@@ -3327,6 +4671,24 @@ export interface components {
             what: ("both" | "secret" | "token") | null;
             /** @default null */
             secret: string | null;
+        };
+        /**
+         * RuleForm
+         * @description A rule with everything spelled out, also one that cannot be saved yet. `priority`: null for the last place.
+         */
+        RuleForm: {
+            name: string;
+            priority: number | null;
+            enabled: boolean;
+            when: Record<string, never>;
+            channels: string[];
+            mention: string | null;
+            stop: boolean;
+            escalate_after_minutes: number | null;
+            escalate_to: string[];
+            repeat_minutes: number | null;
+            runbook_url: string | null;
+            runbook: string | null;
         };
         /**
          * RuleIn
@@ -3347,7 +4709,16 @@ export interface components {
             escalate_to?: string[] | null;
             repeat_minutes?: number | null;
             runbook_url?: string | null;
+            runbook?: string | null;
             id?: string;
+        };
+        /**
+         * RuleNamed
+         * @description A routing rule by name.
+         */
+        RuleNamed: {
+            id: string;
+            name: string;
         };
         /**
          * RuleOut
@@ -3366,6 +4737,7 @@ export interface components {
             escalate_to: string[];
             repeat_minutes: number | null;
             runbook_url: string | null;
+            runbook: string | null;
         };
         /**
          * RulePage
@@ -3374,6 +4746,23 @@ export interface components {
         RulePage: {
             items: components["schemas"]["RuleOut"][];
             next: string | null;
+        };
+        /**
+         * RunbookOut
+         * @description What to do about it: a text in Markdown, an address, or both. `rule`: whose it is; null once that is deleted.
+         */
+        RunbookOut: {
+            text: string | null;
+            url: string | null;
+            rule: components["schemas"]["RuleNamed"] | null;
+        };
+        /**
+         * ScopeOut
+         * @description What an API key with this scope may do.
+         */
+        ScopeOut: {
+            scope: string;
+            access: string[];
         };
         /**
          * SecurityPage
@@ -3414,6 +4803,28 @@ export interface components {
             last_at: string;
             route: string;
             request_id: string;
+        };
+        /**
+         * SenderHealth
+         * @description How an integration is. `events` and what was refused: in the range.
+         *
+         *     `state`: ok; silent (for longer than usual); refused (wrong signatures, or over a limit, in the range); unreadable
+         *     (bodies in quarantine, in the range); waiting (nothing came in seven days); disabled. `last_event_at`: by the
+         *     minute, null where nothing came in seven days. `usual_silence_seconds`: the longest pause between two of its events
+         *     in seven days, null where it spoke too seldom.
+         */
+        SenderHealth: {
+            id: string;
+            name: string;
+            kind: string;
+            state: string;
+            last_event_at: string | null;
+            silent_seconds: number | null;
+            usual_silence_seconds: number | null;
+            events: number;
+            quarantined: number;
+            refused_signature: number;
+            refused_limit: number;
         };
         /**
          * SessionNow
@@ -3458,13 +4869,66 @@ export interface components {
             password: string;
         };
         /**
-         * SeverityOut
+         * SetupStep
+         * @description One thing to do. `copy`: what is pasted there; `link`: the page it is done on; `field`: the setting that takes
+         *     what the vendor shows at this step.
+         *
+         *     Texts may hold {webhook_url}, {secret}, {base_url}, {actions_url}, {manifest} and {manifest_link}, which are filled
+         *     in for whoever reads them.
+         */
+        SetupStep: {
+            text: string;
+            /** @default  */
+            copy: string;
+            /** @default  */
+            link: string;
+            /** @default  */
+            field: string;
+        };
+        /**
+         * SeverityCountOut
          * @description Groups that were active, of one severity; `open` of them nobody has answered.
          */
-        SeverityOut: {
+        SeverityCountOut: {
             severity: string;
             groups: number;
             open: number;
+        };
+        /**
+         * ShareIn
+         * @description For how many hours the link works: 1 to 168.
+         */
+        ShareIn: {
+            hours: number;
+        };
+        /**
+         * ShareList
+         * @description The newest first, at most 100.
+         */
+        ShareList: {
+            items: components["schemas"]["ShareOut"][];
+        };
+        /**
+         * ShareMade
+         * @description A link. Its address is told this once.
+         */
+        ShareMade: {
+            id: string;
+            url: string;
+            expires_at: string;
+        };
+        /**
+         * ShareOut
+         * @description A link, without its address. state: works, expired, revoked. `mine`: the caller may take it back.
+         */
+        ShareOut: {
+            id: string;
+            author: components["schemas"]["ActorOut"];
+            created_at: string;
+            expires_at: string;
+            revoked_at: string | null;
+            state: string;
+            mine: boolean;
         };
         /**
          * SignInIn
@@ -3477,6 +4941,14 @@ export interface components {
             code: string;
         };
         /**
+         * SkippedOut
+         * @description One that is not tried again.
+         */
+        SkippedOut: {
+            id: string;
+            why: string;
+        };
+        /**
          * SnoozeIn
          * @description Either so many minutes, or until an RFC 3339 time.
          */
@@ -3487,13 +4959,20 @@ export interface components {
             until: string | null;
         };
         /**
-         * SourceOut
-         * @description An integration and what it sent. `integration` is None once it is deleted.
+         * Spark
+         * @description Events of one alert group in each of the 24 hours, the oldest first.
          */
-        SourceOut: {
-            integration_id: string;
-            integration: string | null;
-            events: number;
+        Spark: {
+            id: string;
+            counts: number[];
+        };
+        /**
+         * SparksOut
+         * @description `since`: when the first hour began; the last one ends now. Unknown ids are left out.
+         */
+        SparksOut: {
+            since: string;
+            items: components["schemas"]["Spark"][];
         };
         /**
          * State
@@ -3524,6 +5003,32 @@ export interface components {
             changes: string[];
         };
         /**
+         * StepOut
+         * @description One step. state: pending, fired, cancelled. `rule` is null once it is deleted.
+         *
+         *     `late_seconds`: by how much it came late.
+         */
+        StepOut: {
+            id: string;
+            rule: components["schemas"]["RuleNamed"] | null;
+            episode: number;
+            after_minutes: number;
+            targets: components["schemas"]["StepTarget"][];
+            state: string;
+            due_at: string;
+            ended_at: string | null;
+            late_seconds: number | null;
+        };
+        /**
+         * StepTarget
+         * @description A channel of a step. `usable` false: it would not be told; `why` says why.
+         */
+        StepTarget: {
+            name: string;
+            usable: boolean;
+            why: string;
+        };
+        /**
          * StepUp
          * @description Until then dangerous actions need no further password or code.
          */
@@ -3539,6 +5044,29 @@ export interface components {
             password: string;
             /** @default  */
             code: string;
+        };
+        /**
+         * StillUnreadable
+         * @description One that waits on, and why.
+         */
+        StillUnreadable: {
+            id: string;
+            why: string;
+        };
+        /**
+         * StorageOut
+         * @description What the data directory takes up, and its disk. `reusable_bytes`: in the database file, free for new rows.
+         *     `wal_bytes`: written to the log beside the database and not yet into it.
+         */
+        StorageOut: {
+            data_dir: string;
+            filesystem: string;
+            directory_bytes: number;
+            database_bytes: number;
+            reusable_bytes: number;
+            wal_bytes: number;
+            disk_free_bytes: number;
+            disk_total_bytes: number;
         };
         /**
          * SubjectData
@@ -3558,22 +5086,133 @@ export interface components {
             configuration: string[];
         };
         /**
+         * SystemOut
+         * @description The box. `build`: the commit it was built from, "" from its sources. `clock_at`: what its clock says now.
+         *
+         *     `errors_last_day`: kinds of errors of the program itself, see /api/admin/errors. `schema` is at the level of
+         *     `schema_newest` where every migration is applied.
+         */
+        SystemOut: {
+            version: string;
+            build: string;
+            python: string;
+            sqlite: string;
+            platform: string;
+            cpus: number;
+            profile: string;
+            public_url: string;
+            listen: string;
+            started_at: string;
+            uptime_seconds: number;
+            clock_at: string;
+            time_zone: string;
+            utc_offset_minutes: number;
+            storage: components["schemas"]["StorageOut"];
+            memory: components["schemas"]["MemoryOut"];
+            writer: components["schemas"]["WriterOut"];
+            streams_open: number;
+            jobs: components["schemas"]["JobOut"][];
+            errors_last_day: number;
+            schema_level: number;
+            schema_newest: number;
+        };
+        /**
+         * TagKey
+         * @description One tag. `events`: how many bear it; `distinct`: how many values it has; `values`: the ten most frequent.
+         */
+        TagKey: {
+            key: string;
+            events: number;
+            distinct: number;
+            values: components["schemas"]["TagValue"][];
+        };
+        /**
+         * TagValue
+         * @description A value, and how many events bear it.
+         */
+        TagValue: {
+            value: string;
+            count: number;
+        };
+        /**
+         * TagWords
+         * @description A tag that alerts had lately.
+         */
+        TagWords: {
+            key: string;
+            values: string[];
+        };
+        /**
+         * Tags
+         * @description How tags are spread over the latest events (at most 1,000); the tags that most events bear first.
+         */
+        Tags: {
+            events_looked_at: number;
+            events: number;
+            keys: components["schemas"]["TagKey"][];
+        };
+        /**
+         * TalliesOut
+         * @description Every rule against the last alerts. `unrouted`: alerts that only the default channels hear of.
+         */
+        TalliesOut: {
+            looked_at: number;
+            unrouted: number;
+            whole: boolean;
+            since: string | null;
+            items: components["schemas"]["TallyOut"][];
+        };
+        /**
+         * TallyOut
+         * @description How many alerts a rule matches, and how many it routes: it is switched on, and none before it stops.
+         */
+        TallyOut: {
+            id: string;
+            matched: number | null;
+            reached: number | null;
+        };
+        /**
+         * TargetHealth
+         * @description How a channel is. `sent`, `edits`, `failures`: in the range; `owed`: now, edits included.
+         *
+         *     `state`: ok; broken (a person must mend it: `why`); silent (nobody answers, it is probed); waiting (the vendor asked
+         *     for a pause); held (disabled, and something is owed); unusable (its settings cannot be read); disabled.
+         */
+        TargetHealth: {
+            id: string;
+            name: string;
+            kind: string;
+            state: string;
+            why: string | null;
+            last_sent_at: string | null;
+            owed: number;
+            oldest_owed_at: string | null;
+            sent: number;
+            edits: number;
+            failures: number;
+        };
+        /**
          * TestedChannel
-         * @description The delivery that is owed: see /api/deliveries for what became of it.
+         * @description The delivery that is owed, and what became of it by now: see /api/deliveries/{id} for the rest.
+         *
+         *     state: owed, sending, sent, failed, dropped. `said`: what the vendor answered; null as long as it did not.
          */
         TestedChannel: {
             delivery_id: string;
+            state: string;
+            said: string | null;
         };
         /**
          * TestedIntegration
-         * @description The event that was stored.
+         * @description The event that was stored; where it was sent as an alert, its group: its deliveries say what became of it.
          */
         TestedIntegration: {
             event_id: string;
+            group_id: string | null;
         };
         /**
          * Timeline
-         * @description Oldest first. `upcoming`: soonest first.
+         * @description In the order that was asked for. `upcoming`: soonest first.
          */
         Timeline: {
             items: components["schemas"]["MomentOut"][];
@@ -3586,6 +5225,14 @@ export interface components {
          */
         TokenIn: {
             token: string;
+        };
+        /**
+         * TotalOut
+         * @description How many there are in all. `capped`: at least; counting ended after so many were looked at.
+         */
+        TotalOut: {
+            count: number;
+            capped: boolean;
         };
         /**
          * TrialIn
@@ -3608,6 +5255,32 @@ export interface components {
         TrialOut: {
             matched: boolean;
             conditions: components["schemas"]["Asked"][];
+        };
+        /**
+         * TriedReading
+         * @description What the webhook would say with these settings; or `why` it still cannot be read, and at which `path` of it.
+         */
+        TriedReading: {
+            readable: boolean;
+            why: string | null;
+            path: string | null;
+            events: components["schemas"]["WouldBe"][];
+        };
+        /**
+         * TryIn
+         * @description `as_alert`: open an alert group and tell whom a real alert of this integration would tell.
+         */
+        TryIn: {
+            /** @default false */
+            as_alert: boolean;
+        };
+        /**
+         * TryReadingIn
+         * @description Settings of the integration's kind to read with, over those that it has.
+         */
+        TryReadingIn: {
+            /** @default {} */
+            config: Record<string, never>;
         };
         /**
          * UpcomingOut
@@ -3634,6 +5307,106 @@ export interface components {
             head: string;
             broken_seq: number | null;
             why: string;
+        };
+        /**
+         * ViewChange
+         * @description What is to be different; what is left out stays. `group_by`: "" for none.
+         */
+        ViewChange: {
+            /** @default null */
+            name: string | null;
+            /** @default null */
+            search: string | null;
+            /** @default null */
+            sort: ("count" | "first_seen" | "last_seen" | "severity" | "status" | "title") | null;
+            /** @default null */
+            order: ("asc" | "desc") | null;
+            /** @default null */
+            group_by: ("assignee" | "environment" | "project" | "severity" | "source") | "" | null;
+            /** @default null */
+            shared: boolean | null;
+        };
+        /**
+         * ViewIn
+         * @description A view to be made. `shared`: everybody sees it; else it is one's own. `group_by`: null for none.
+         */
+        ViewIn: {
+            name: string;
+            /** @default  */
+            search: string;
+            /**
+             * @default last_seen
+             * @enum {unknown}
+             */
+            sort: "count" | "first_seen" | "last_seen" | "severity" | "status" | "title";
+            /**
+             * @default desc
+             * @enum {unknown}
+             */
+            order: "asc" | "desc";
+            /** @default null */
+            group_by: ("assignee" | "environment" | "project" | "severity" | "source") | null;
+            /** @default false */
+            shared: boolean;
+        };
+        /**
+         * ViewOut
+         * @description A saved view. `search` in its shortest spelling; `own`: whether it is the asker's; `may_change`: by them.
+         */
+        ViewOut: {
+            id: string;
+            name: string;
+            search: string;
+            /** @enum {unknown} */
+            sort: "count" | "first_seen" | "last_seen" | "severity" | "status" | "title";
+            /** @enum {unknown} */
+            order: "asc" | "desc";
+            group_by: ("assignee" | "environment" | "project" | "severity" | "source") | null;
+            shared: boolean;
+            own: boolean;
+            may_change: boolean;
+            created_at: string;
+            updated_at: string;
+        };
+        /**
+         * ViewPage
+         * @description By name. There are no more than fit one page: `next` is null.
+         */
+        ViewPage: {
+            items: components["schemas"]["ViewOut"][];
+            next: null;
+        };
+        /**
+         * VocabularyOut
+         * @description What rules can ask. `tag_operators` are those of any `tags.<key>`, `tags` those that were seen lately.
+         */
+        VocabularyOut: {
+            fields: components["schemas"]["FieldWords"][];
+            operators: string[];
+            list_operators: string[];
+            tag_operators: string[];
+            tags: components["schemas"]["TagWords"][];
+            limits: components["schemas"]["Limits"];
+        };
+        /**
+         * WarningOut
+         * @description One line of the log from level `warning` on, secrets masked. `fields`: whatever else it says.
+         */
+        WarningOut: {
+            at: string;
+            level: string;
+            logger: string;
+            message: string;
+            request_id: string;
+            fields: Record<string, never>;
+        };
+        /**
+         * WarningsOut
+         * @description The latest first, at most `kept` of them.
+         */
+        WarningsOut: {
+            items: components["schemas"]["WarningOut"][];
+            kept: number;
         };
         /**
          * Why
@@ -3691,6 +5464,57 @@ export interface components {
             name: string;
             default_channels: string[];
             fallback_channel: string | null;
+        };
+        /**
+         * WouldBe
+         * @description One event that would be read. kind, severity and status: see an event.
+         */
+        WouldBe: {
+            kind: string;
+            status: string | null;
+            severity: string | null;
+            title: string | null;
+            message: string;
+            project: string | null;
+            environment: string | null;
+            dedup_key: string | null;
+            source_event_id: string | null;
+            link: string | null;
+            tags: {
+                [key: string]: string;
+            };
+            occurred_at: string | null;
+            users: number | null;
+        };
+        /**
+         * WriterOut
+         * @description The one writer of the database. Above `queue_max` waiting writes webhooks are answered 503.
+         *
+         *     `commits` and `writes` since the start.
+         */
+        WriterOut: {
+            queued: number;
+            queue_max: number;
+            commits: number;
+            writes: number;
+        };
+        /**
+         * RoleOut
+         * @description What people in a role may do: `alerts:write`, …
+         */
+        "signalcraft.http.people.RoleOut": {
+            /** @enum {unknown} */
+            role: "admin" | "member" | "owner" | "viewer";
+            access: string[];
+        };
+        /**
+         * RoleOut
+         * @description What somebody is in a workspace.
+         */
+        "signalcraft.http.signin.RoleOut": {
+            workspace: string;
+            /** @enum {unknown} */
+            role: "admin" | "member" | "owner" | "viewer";
         };
     };
     responses: {
@@ -3750,6 +5574,15 @@ export interface components {
         };
         /** @description The body did not arrive in time. */
         TooSlow: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Somebody changed it since it was read (If-Match). */
+        ChangedMeanwhile: {
             headers: {
                 [name: string]: unknown;
             };
@@ -4091,6 +5924,51 @@ export interface operations {
             500: components["responses"]["Internal"];
         };
     };
+    list_warnings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "at": "2026-03-02T09:00:00Z",
+                     *           "level": "warning",
+                     *           "logger": "signalcraft.services.deliver.loop",
+                     *           "message": "a delivery is tried again later",
+                     *           "request_id": "5f0c1a-1c",
+                     *           "fields": {
+                     *             "channel": "ops hook",
+                     *             "attempt": 2
+                     *           }
+                     *         }
+                     *       ],
+                     *       "kept": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WarningsOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
     list_alert_groups: {
         parameters: {
             query?: {
@@ -4112,6 +5990,12 @@ export interface operations {
                 since?: string | null;
                 /** @description Active at this time or earlier. */
                 until?: string | null;
+                /** @description The search language: `severity>=high project:api -environment:staging assignee:none seen<2h "timeout"`. Keys: severity, status, project, environment, source, assignee, title, message, tag, count, users, seen, age (as `tag.release:1.2.3`); free words are looked for in title, project and message. Every word must hold, also beside the other parameters. */
+                search?: string | null;
+                /** @description Of last_seen, first_seen, count, severity, status, title. */
+                sort?: string;
+                /** @description desc or asc. */
+                order?: string;
                 /** @description Items a page, at most 100. */
                 limit?: number;
                 /** @description `next` of the page before. */
@@ -4159,10 +6043,214 @@ export interface operations {
                      *           "velocity_per_hour": 3
                      *         }
                      *       ],
-                     *       "next": null
+                     *       "next": null,
+                     *       "total": {
+                     *         "count": 3,
+                     *         "capped": false
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["GroupPage"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    answer_alert_groups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "ids": [
+                 *         "0dv8m2k4c0001"
+                 *       ],
+                 *       "verb": "snooze",
+                 *       "minutes": 60
+                 *     }
+                 */
+                "application/json": components["schemas"]["BulkIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "result": "done",
+                     *           "state": "snoozed",
+                     *           "detail": ""
+                     *         }
+                     *       ],
+                     *       "done": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BulkOut"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    get_alert_group_facets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "looked_at": 2000,
+                     *       "projects": [
+                     *         {
+                     *           "value": "production",
+                     *           "count": 3
+                     *         }
+                     *       ],
+                     *       "environments": [
+                     *         {
+                     *           "value": "production",
+                     *           "count": 3
+                     *         }
+                     *       ],
+                     *       "sources": [
+                     *         {
+                     *           "value": "production",
+                     *           "count": 3
+                     *         }
+                     *       ],
+                     *       "tags": [
+                     *         {
+                     *           "key": "region",
+                     *           "count": 12,
+                     *           "values": [
+                     *             {
+                     *               "value": "eu",
+                     *               "count": 12
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "assignees": [
+                     *         {
+                     *           "assignee": {
+                     *             "kind": "slack",
+                     *             "id": "U024BE7LH",
+                     *             "name": "On call"
+                     *           },
+                     *           "count": 3
+                     *         }
+                     *       ],
+                     *       "without_project": 0,
+                     *       "without_environment": 3,
+                     *       "without_assignee": 40
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FacetsOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    get_alert_group_sparklines: {
+        parameters: {
+            query?: {
+                /** @description Ids of alert groups, with commas; at most 100. */
+                ids?: string[] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "since": "2026-03-01T09:00:00Z",
+                     *       "items": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "counts": [
+                     *             0,
+                     *             0,
+                     *             3,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             0,
+                     *             1
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SparksOut"];
                 };
             };
             401: components["responses"]["NotSignedIn"];
@@ -4225,7 +6313,15 @@ export interface operations {
                      *       },
                      *       "resolved_by": null,
                      *       "resolution_note": null,
-                     *       "memory": null
+                     *       "memory": null,
+                     *       "runbook": {
+                     *         "text": "# Checkout\n\n1. Look at the *pool*.",
+                     *         "url": "https://wiki.example.com/runbooks/checkout",
+                     *         "rule": {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "name": "production is for on call"
+                     *         }
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["GroupDetail"];
@@ -4301,7 +6397,15 @@ export interface operations {
                      *       },
                      *       "resolved_by": null,
                      *       "resolution_note": null,
-                     *       "memory": null
+                     *       "memory": null,
+                     *       "runbook": {
+                     *         "text": "# Checkout\n\n1. Look at the *pool*.",
+                     *         "url": "https://wiki.example.com/runbooks/checkout",
+                     *         "rule": {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "name": "production is for on call"
+                     *         }
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["GroupDetail"];
@@ -4383,10 +6487,231 @@ export interface operations {
                      *       },
                      *       "resolved_by": null,
                      *       "resolution_note": null,
-                     *       "memory": null
+                     *       "memory": null,
+                     *       "runbook": {
+                     *         "text": "# Checkout\n\n1. Look at the *pool*.",
+                     *         "url": "https://wiki.example.com/runbooks/checkout",
+                     *         "rule": {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "name": "production is for on call"
+                     *         }
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["GroupDetail"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    list_comments: {
+        parameters: {
+            query?: {
+                /** @description Items a page, at most 100. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "group_id": "0dv8m2k4c0001",
+                     *           "author": {
+                     *             "kind": "slack",
+                     *             "id": "U024BE7LH",
+                     *             "name": "On call"
+                     *           },
+                     *           "body": "The pool is **empty** again",
+                     *           "created_at": "2026-03-02T09:00:00Z",
+                     *           "edited_at": "2026-03-02T09:00:00Z",
+                     *           "mine": false
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CommentPage"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    write_comment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "body": "The pool is **empty** again"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CommentIn"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0dv8m2k4c0001",
+                     *       "group_id": "0dv8m2k4c0001",
+                     *       "author": {
+                     *         "kind": "slack",
+                     *         "id": "U024BE7LH",
+                     *         "name": "On call"
+                     *       },
+                     *       "body": "The pool is **empty** again",
+                     *       "created_at": "2026-03-02T09:00:00Z",
+                     *       "edited_at": "2026-03-02T09:00:00Z",
+                     *       "mine": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CommentOut"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    delete_comment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+                /** @example 0dv8m2k4c0001 */
+                comment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    change_comment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+                /** @example 0dv8m2k4c0001 */
+                comment: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "body": "The pool *was* empty"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CommentIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0dv8m2k4c0001",
+                     *       "group_id": "0dv8m2k4c0001",
+                     *       "author": {
+                     *         "kind": "slack",
+                     *         "id": "U024BE7LH",
+                     *         "name": "On call"
+                     *       },
+                     *       "body": "The pool is **empty** again",
+                     *       "created_at": "2026-03-02T09:00:00Z",
+                     *       "edited_at": "2026-03-02T09:00:00Z",
+                     *       "mine": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CommentOut"];
                 };
             };
             400: components["responses"]["Malformed"];
@@ -4448,6 +6773,85 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["DeliveryPage"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    get_alert_group_escalation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "state": "pending",
+                     *       "why": "leads will be told unless somebody acknowledges, snoozes or resolves it",
+                     *       "next": {
+                     *         "id": "0dv8m2k4c0001",
+                     *         "rule": {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "name": "production is for on call"
+                     *         },
+                     *         "episode": 1,
+                     *         "after_minutes": 1,
+                     *         "targets": [
+                     *           {
+                     *             "name": "leads",
+                     *             "usable": false,
+                     *             "why": ""
+                     *           }
+                     *         ],
+                     *         "state": "pending",
+                     *         "due_at": "2026-03-02T09:00:00Z",
+                     *         "ended_at": "2026-03-02T09:00:00Z",
+                     *         "late_seconds": 1
+                     *       },
+                     *       "steps": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "rule": {
+                     *             "id": "0dv8m2k4c0001",
+                     *             "name": "production is for on call"
+                     *           },
+                     *           "episode": 1,
+                     *           "after_minutes": 1,
+                     *           "targets": [
+                     *             {
+                     *               "name": "leads",
+                     *               "usable": false,
+                     *               "why": ""
+                     *             }
+                     *           ],
+                     *           "state": "pending",
+                     *           "due_at": "2026-03-02T09:00:00Z",
+                     *           "ended_at": "2026-03-02T09:00:00Z",
+                     *           "late_seconds": 1
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EscalationOut"];
                 };
             };
             401: components["responses"]["NotSignedIn"];
@@ -4524,6 +6928,192 @@ export interface operations {
             500: components["responses"]["Internal"];
         };
     };
+    get_alert_group_history: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "group_key": "generic:checkout is down",
+                     *       "items": [
+                     *         {
+                     *           "group_id": "0dv8m2k4c0001",
+                     *           "this": false,
+                     *           "title": "Checkout is down",
+                     *           "status": "open",
+                     *           "count": 3,
+                     *           "opened_at": "2026-03-02T09:00:00Z",
+                     *           "resolved_at": null,
+                     *           "resolved_by": null,
+                     *           "resolution_note": null,
+                     *           "minutes": 1,
+                     *           "episodes": [
+                     *             {
+                     *               "episode": 1,
+                     *               "began_at": "2026-03-02T09:00:00Z",
+                     *               "began_by": "opened",
+                     *               "why": "the first event",
+                     *               "acknowledged_at": null,
+                     *               "acknowledged_by": null,
+                     *               "ended_at": "2026-03-02T09:00:00Z",
+                     *               "end": null,
+                     *               "resolved_by": null,
+                     *               "note": "Looking at it",
+                     *               "minutes": 1
+                     *             }
+                     *           ],
+                     *           "whole": false
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["History"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    get_alert_group_occurrences: {
+        parameters: {
+            query?: {
+                /** @description 24h, 7d or 30d. */
+                range?: "24h" | "7d" | "30d";
+            };
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "range": "24h",
+                     *       "bucket_minutes": 1,
+                     *       "counted_since": "2026-03-01T09:15:00Z",
+                     *       "total": 1,
+                     *       "buckets": [
+                     *         {
+                     *           "at": "2026-03-02T09:00:00Z",
+                     *           "events": 3
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Occurrences"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    list_related_alert_groups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "window_minutes": 1,
+                     *       "items": [
+                     *         {
+                     *           "group": {
+                     *             "id": "0dv8m2k4c0001",
+                     *             "group_key": "generic:checkout is down",
+                     *             "title": "Checkout is down",
+                     *             "source": "generic",
+                     *             "project": "shop",
+                     *             "environment": "production",
+                     *             "severity": "critical",
+                     *             "status": "open",
+                     *             "count": 3,
+                     *             "episode": 1,
+                     *             "first_seen_at": "2026-03-02T09:00:00Z",
+                     *             "last_seen_at": "2026-03-02T09:00:00Z",
+                     *             "acknowledged_at": null,
+                     *             "acknowledged_by": null,
+                     *             "assignee": {
+                     *               "kind": "slack",
+                     *               "id": "U024BE7LH",
+                     *               "name": "On call"
+                     *             },
+                     *             "snoozed_until": null,
+                     *             "resolved_at": null,
+                     *             "runbook_url": null,
+                     *             "users_affected": 12,
+                     *             "velocity_per_hour": 3
+                     *           },
+                     *           "reasons": [
+                     *             {
+                     *               "kind": "same_project",
+                     *               "detail": "the same project, began 3 minutes after it"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RelatedPage"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
     reopen_alert_group: {
         parameters: {
             query?: never;
@@ -4575,7 +7165,15 @@ export interface operations {
                      *       },
                      *       "resolved_by": null,
                      *       "resolution_note": null,
-                     *       "memory": null
+                     *       "memory": null,
+                     *       "runbook": {
+                     *         "text": "# Checkout\n\n1. Look at the *pool*.",
+                     *         "url": "https://wiki.example.com/runbooks/checkout",
+                     *         "rule": {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "name": "production is for on call"
+                     *         }
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["GroupDetail"];
@@ -4653,7 +7251,15 @@ export interface operations {
                      *       },
                      *       "resolved_by": null,
                      *       "resolution_note": null,
-                     *       "memory": null
+                     *       "memory": null,
+                     *       "runbook": {
+                     *         "text": "# Checkout\n\n1. Look at the *pool*.",
+                     *         "url": "https://wiki.example.com/runbooks/checkout",
+                     *         "rule": {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "name": "production is for on call"
+                     *         }
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["GroupDetail"];
@@ -4668,6 +7274,142 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             414: components["responses"]["AddressTooLong"];
             415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    share_alert_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "hours": 24
+                 *     }
+                 */
+                "application/json": components["schemas"]["ShareIn"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0dv8m2k4c0001",
+                     *       "url": "https://alerts.example.com/share/EXAMPLE",
+                     *       "expires_at": "2026-06-02T09:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ShareMade"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    list_shares: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "author": {
+                     *             "kind": "slack",
+                     *             "id": "U024BE7LH",
+                     *             "name": "On call"
+                     *           },
+                     *           "created_at": "2026-03-02T09:00:00Z",
+                     *           "expires_at": "2026-06-02T09:00:00Z",
+                     *           "revoked_at": null,
+                     *           "state": "works",
+                     *           "mine": false
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ShareList"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    revoke_share: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+                /** @example 0dv8m2k4c0001 */
+                share: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["AddressTooLong"];
             422: components["responses"]["Invalid"];
             429: components["responses"]["TooMany"];
             431: components["responses"]["HeadersTooLarge"];
@@ -4735,7 +7477,15 @@ export interface operations {
                      *       },
                      *       "resolved_by": null,
                      *       "resolution_note": null,
-                     *       "memory": null
+                     *       "memory": null,
+                     *       "runbook": {
+                     *         "text": "# Checkout\n\n1. Look at the *pool*.",
+                     *         "url": "https://wiki.example.com/runbooks/checkout",
+                     *         "rule": {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "name": "production is for on call"
+                     *         }
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["GroupDetail"];
@@ -4757,9 +7507,63 @@ export interface operations {
             503: components["responses"]["Busy"];
         };
     };
+    get_alert_group_tags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "events_looked_at": 1,
+                     *       "events": 40,
+                     *       "keys": [
+                     *         {
+                     *           "key": "region",
+                     *           "events": 40,
+                     *           "distinct": 1,
+                     *           "values": [
+                     *             {
+                     *               "value": "eu",
+                     *               "count": 38
+                     *             }
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Tags"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
     get_alert_group_timeline: {
         parameters: {
             query?: {
+                /** @description What comes first: oldest or newest. */
+                order?: "oldest" | "newest";
+                /** @description With order=newest: the events between, one moment for each run. */
+                fold?: boolean;
                 /** @description Items a page, at most 100. */
                 limit?: number;
                 /** @description `next` of the page before. */
@@ -4877,7 +7681,15 @@ export interface operations {
                      *       },
                      *       "resolved_by": null,
                      *       "resolution_note": null,
-                     *       "memory": null
+                     *       "memory": null,
+                     *       "runbook": {
+                     *         "text": "# Checkout\n\n1. Look at the *pool*.",
+                     *         "url": "https://wiki.example.com/runbooks/checkout",
+                     *         "rule": {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "name": "production is for on call"
+                     *         }
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["GroupDetail"];
@@ -6520,11 +9332,18 @@ export interface operations {
                      *           "broken_why": null,
                      *           "broken_at": null,
                      *           "last_sent_at": "2026-03-02T09:00:00Z",
+                     *           "previous_until": null,
                      *           "config": {
                      *             "url": "https://hooks.example.com/alerts"
                      *           },
                      *           "secrets": [],
                      *           "warnings": [],
+                     *           "health": {
+                     *             "owed": 0,
+                     *             "notifications_24h": 12,
+                     *             "edits_24h": 1,
+                     *             "failures_24h": 1
+                     *           },
                      *           "created_at": "2026-03-02T09:00:00Z",
                      *           "updated_at": "2026-03-02T09:00:00Z"
                      *         }
@@ -6582,14 +9401,29 @@ export interface operations {
                      *       "broken_why": null,
                      *       "broken_at": null,
                      *       "last_sent_at": "2026-03-02T09:00:00Z",
+                     *       "previous_until": null,
                      *       "config": {
                      *         "url": "https://hooks.example.com/alerts"
                      *       },
                      *       "secrets": [],
                      *       "warnings": [],
+                     *       "health": {
+                     *         "owed": 0,
+                     *         "notifications_24h": 12,
+                     *         "edits_24h": 1,
+                     *         "failures_24h": 1
+                     *       },
                      *       "created_at": "2026-03-02T09:00:00Z",
                      *       "updated_at": "2026-03-02T09:00:00Z",
-                     *       "secret": "EXAMPLE signing secret"
+                     *       "secret": "EXAMPLE signing secret",
+                     *       "setup": [
+                     *         {
+                     *           "text": "Webhook URL: this address. Treat it like a password.",
+                     *           "copy": "https://alerts.example.com/webhooks/generic/EXAMPLE-token",
+                     *           "link": "",
+                     *           "field": ""
+                     *         }
+                     *       ]
                      *     }
                      */
                     "application/json": components["schemas"]["ChannelMade"];
@@ -6608,6 +9442,46 @@ export interface operations {
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Busy"];
+        };
+    };
+    get_slack_manifest: {
+        parameters: {
+            query?: {
+                /** @description socket or http; left out: what suits this box. */
+                mode?: "socket" | "http" | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "mode": "http",
+                     *       "suits": "http",
+                     *       "why": "this box has the public address https://alerts.example.com",
+                     *       "manifest": "display_information:\n  name: SignalCraft\n",
+                     *       "create_url": "https://api.slack.com/apps?new_app=1&manifest_yaml=EXAMPLE",
+                     *       "actions_url": "https://alerts.example.com/webhooks/slack/actions"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ManifestOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
         };
     };
     get_channel: {
@@ -6638,11 +9512,18 @@ export interface operations {
                      *       "broken_why": null,
                      *       "broken_at": null,
                      *       "last_sent_at": "2026-03-02T09:00:00Z",
+                     *       "previous_until": null,
                      *       "config": {
                      *         "url": "https://hooks.example.com/alerts"
                      *       },
                      *       "secrets": [],
                      *       "warnings": [],
+                     *       "health": {
+                     *         "owed": 0,
+                     *         "notifications_24h": 12,
+                     *         "edits_24h": 1,
+                     *         "failures_24h": 1
+                     *       },
                      *       "created_at": "2026-03-02T09:00:00Z",
                      *       "updated_at": "2026-03-02T09:00:00Z"
                      *     }
@@ -6701,11 +9582,18 @@ export interface operations {
                      *       "broken_why": null,
                      *       "broken_at": null,
                      *       "last_sent_at": "2026-03-02T09:00:00Z",
+                     *       "previous_until": null,
                      *       "config": {
                      *         "url": "https://hooks.example.com/alerts"
                      *       },
                      *       "secrets": [],
                      *       "warnings": [],
+                     *       "health": {
+                     *         "owed": 0,
+                     *         "notifications_24h": 12,
+                     *         "edits_24h": 1,
+                     *         "failures_24h": 1
+                     *       },
                      *       "created_at": "2026-03-02T09:00:00Z",
                      *       "updated_at": "2026-03-02T09:00:00Z"
                      *     }
@@ -6797,11 +9685,18 @@ export interface operations {
                      *       "broken_why": null,
                      *       "broken_at": null,
                      *       "last_sent_at": "2026-03-02T09:00:00Z",
+                     *       "previous_until": null,
                      *       "config": {
                      *         "url": "https://hooks.example.com/alerts"
                      *       },
                      *       "secrets": [],
                      *       "warnings": [],
+                     *       "health": {
+                     *         "owed": 0,
+                     *         "notifications_24h": 12,
+                     *         "edits_24h": 1,
+                     *         "failures_24h": 1
+                     *       },
                      *       "created_at": "2026-03-02T09:00:00Z",
                      *       "updated_at": "2026-03-02T09:00:00Z"
                      *     }
@@ -6862,14 +9757,29 @@ export interface operations {
                      *       "broken_why": null,
                      *       "broken_at": null,
                      *       "last_sent_at": "2026-03-02T09:00:00Z",
+                     *       "previous_until": null,
                      *       "config": {
                      *         "url": "https://hooks.example.com/alerts"
                      *       },
                      *       "secrets": [],
                      *       "warnings": [],
+                     *       "health": {
+                     *         "owed": 0,
+                     *         "notifications_24h": 12,
+                     *         "edits_24h": 1,
+                     *         "failures_24h": 1
+                     *       },
                      *       "created_at": "2026-03-02T09:00:00Z",
                      *       "updated_at": "2026-03-02T09:00:00Z",
-                     *       "secret": "EXAMPLE signing secret"
+                     *       "secret": "EXAMPLE signing secret",
+                     *       "setup": [
+                     *         {
+                     *           "text": "Webhook URL: this address. Treat it like a password.",
+                     *           "copy": "https://alerts.example.com/webhooks/generic/EXAMPLE-token",
+                     *           "link": "",
+                     *           "field": ""
+                     *         }
+                     *       ]
                      *     }
                      */
                     "application/json": components["schemas"]["ChannelMade"];
@@ -6893,7 +9803,10 @@ export interface operations {
     };
     test_channel: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description How long the vendor's answer is waited for. */
+                wait_seconds?: number;
+            };
             header?: never;
             path: {
                 /** @example 0dv8m2k4c0001 */
@@ -6911,7 +9824,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "delivery_id": "0dv8m2k4c0001"
+                     *       "delivery_id": "0dv8m2k4c0001",
+                     *       "state": "sent",
+                     *       "said": "Slack took it"
                      *     }
                      */
                     "application/json": components["schemas"]["TestedChannel"];
@@ -7048,7 +9963,6 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "range": "24h",
                      *       "since": "2026-03-01T09:00:00Z",
                      *       "until": "2026-03-02T09:00:00Z",
                      *       "events": 40,
@@ -7056,7 +9970,6 @@ export interface operations {
                      *       "sampled": 1,
                      *       "quarantined": 1,
                      *       "refused": 1,
-                     *       "groups": 4,
                      *       "new_groups": 1,
                      *       "notifications": 1,
                      *       "edits": 1,
@@ -7067,6 +9980,29 @@ export interface operations {
                      *       "mtta_seconds": 75,
                      *       "resolved": 9,
                      *       "mttr_seconds": 1800,
+                     *       "range": "24h",
+                     *       "groups": 4,
+                     *       "previous": {
+                     *         "since": "2026-03-01T09:00:00Z",
+                     *         "until": "2026-03-02T09:00:00Z",
+                     *         "events": 40,
+                     *         "duplicates": 1,
+                     *         "sampled": 1,
+                     *         "quarantined": 1,
+                     *         "refused": 1,
+                     *         "new_groups": 1,
+                     *         "notifications": 1,
+                     *         "edits": 1,
+                     *         "failures": 0,
+                     *         "noise_reduction_percent": 1,
+                     *         "acknowledged": 12,
+                     *         "ack_rate_percent": 1,
+                     *         "mtta_seconds": 75,
+                     *         "resolved": 9,
+                     *         "mttr_seconds": 1800
+                     *       },
+                     *       "previous_why": null,
+                     *       "measured_since": null,
                      *       "by_status": {
                      *         "open": 4,
                      *         "resolved": 9
@@ -7078,16 +10014,104 @@ export interface operations {
                      *           "open": 1
                      *         }
                      *       ],
+                     *       "bucket_seconds": 1,
+                     *       "series": [
+                     *         {
+                     *           "at": "2026-03-02T09:00:00Z",
+                     *           "events": 40,
+                     *           "notifications": 1,
+                     *           "new_groups": 1
+                     *         }
+                     *       ],
                      *       "top_sources": [
                      *         {
                      *           "integration_id": "0dv8m2k4c0001",
                      *           "integration": "checkout",
-                     *           "events": 40
+                     *           "kind": "generic",
+                     *           "events": 40,
+                     *           "new_groups": 1,
+                     *           "share_percent": 1,
+                     *           "score": 1
                      *         }
-                     *       ]
+                     *       ],
+                     *       "open_criticals": {
+                     *         "count": 3,
+                     *         "items": [
+                     *           {
+                     *             "id": "0dv8m2k4c0001",
+                     *             "group_key": "generic:checkout is down",
+                     *             "title": "Checkout is down",
+                     *             "source": "generic",
+                     *             "project": "shop",
+                     *             "environment": "production",
+                     *             "severity": "critical",
+                     *             "status": "open",
+                     *             "count": 3,
+                     *             "episode": 1,
+                     *             "first_seen_at": "2026-03-02T09:00:00Z",
+                     *             "last_seen_at": "2026-03-02T09:00:00Z",
+                     *             "acknowledged_at": null,
+                     *             "acknowledged_by": null,
+                     *             "assignee": {
+                     *               "kind": "slack",
+                     *               "id": "U024BE7LH",
+                     *               "name": "On call"
+                     *             },
+                     *             "snoozed_until": null,
+                     *             "resolved_at": null,
+                     *             "runbook_url": null,
+                     *             "users_affected": 12,
+                     *             "velocity_per_hour": 3
+                     *           }
+                     *         ]
+                     *       },
+                     *       "owed": 1,
+                     *       "oldest_owed_at": "2026-03-02T09:00:00Z",
+                     *       "last_sent_at": "2026-03-02T09:00:00Z",
+                     *       "failed_last_day": 1,
+                     *       "integrations": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "name": "checkout",
+                     *           "kind": "generic",
+                     *           "state": "ok",
+                     *           "last_event_at": "2026-03-02T09:00:00Z",
+                     *           "silent_seconds": 1,
+                     *           "usual_silence_seconds": 1,
+                     *           "events": 40,
+                     *           "quarantined": 1,
+                     *           "refused_signature": 1,
+                     *           "refused_limit": 1
+                     *         }
+                     *       ],
+                     *       "channels": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "name": "ops hook",
+                     *           "kind": "webhook",
+                     *           "state": "ok",
+                     *           "why": null,
+                     *           "last_sent_at": "2026-03-02T09:00:00Z",
+                     *           "owed": 1,
+                     *           "oldest_owed_at": "2026-03-02T09:00:00Z",
+                     *           "sent": 1,
+                     *           "edits": 1,
+                     *           "failures": 0
+                     *         }
+                     *       ],
+                     *       "ranges": [
+                     *         {
+                     *           "range": "24h",
+                     *           "available": false,
+                     *           "why": null
+                     *         }
+                     *       ],
+                     *       "formulas": {
+                     *         "new_groups": "Alert groups whose first event came in the range."
+                     *       }
                      *     }
                      */
-                    "application/json": components["schemas"]["Overview"];
+                    "application/json": components["schemas"]["OverviewOut"];
                 };
             };
             401: components["responses"]["NotSignedIn"];
@@ -7110,6 +10134,12 @@ export interface operations {
                 channel?: string[] | null;
                 /** @description The id of an alert group. */
                 group?: string | null;
+                /** @description Owed since then, RFC 3339. */
+                since?: string | null;
+                /** @description Owed before then, RFC 3339. */
+                until?: string | null;
+                /** @description The last error holds this text. */
+                q?: string | null;
                 /** @description Items a page, at most 100. */
                 limit?: number;
                 /** @description `next` of the page before. */
@@ -7134,19 +10164,32 @@ export interface operations {
                      *           "id": "0dv8m2k4c0001",
                      *           "group_id": "0dv8m2k4c0001",
                      *           "channel": "ops hook",
-                     *           "kind": "post",
+                     *           "kind": "first",
                      *           "state": "sent",
                      *           "attempts": 1,
                      *           "last_error": null,
                      *           "owed_at": "2026-03-02T09:00:00Z",
                      *           "sent_at": "2026-03-02T09:00:00Z",
-                     *           "next_attempt_at": null
+                     *           "next_attempt_at": null,
+                     *           "channel_id": "0dv8m2k4c0001",
+                     *           "group_title": "Checkout is down",
+                     *           "group_severity": "critical",
+                     *           "group_status": "open",
+                     *           "reason": "",
+                     *           "tried_at": "2026-03-02T09:00:00Z"
                      *         }
                      *       ],
-                     *       "next": null
+                     *       "next": null,
+                     *       "summary": {
+                     *         "owed": 1,
+                     *         "sending": 1,
+                     *         "sent": 1,
+                     *         "failed": 1,
+                     *         "dropped": 1
+                     *       }
                      *     }
                      */
-                    "application/json": components["schemas"]["DeliveryPage"];
+                    "application/json": components["schemas"]["LedgerPage"];
                 };
             };
             401: components["responses"]["NotSignedIn"];
@@ -7157,6 +10200,61 @@ export interface operations {
             429: components["responses"]["TooMany"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
+        };
+    };
+    retry_deliveries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "channel": "ops hook"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RetryIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "retried": 1,
+                     *       "skipped": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "why": "it is already sent"
+                     *         }
+                     *       ],
+                     *       "more": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RetriedOut"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
         };
     };
     get_delivery: {
@@ -7182,16 +10280,22 @@ export interface operations {
                      *       "id": "0dv8m2k4c0001",
                      *       "group_id": "0dv8m2k4c0001",
                      *       "channel": "ops hook",
-                     *       "kind": "post",
+                     *       "kind": "first",
                      *       "state": "sent",
                      *       "attempts": 1,
                      *       "last_error": null,
                      *       "owed_at": "2026-03-02T09:00:00Z",
                      *       "sent_at": "2026-03-02T09:00:00Z",
-                     *       "next_attempt_at": null
+                     *       "next_attempt_at": null,
+                     *       "channel_id": "0dv8m2k4c0001",
+                     *       "group_title": "Checkout is down",
+                     *       "group_severity": "critical",
+                     *       "group_status": "open",
+                     *       "reason": "",
+                     *       "tried_at": "2026-03-02T09:00:00Z"
                      *     }
                      */
-                    "application/json": components["schemas"]["DeliveryOut"];
+                    "application/json": components["schemas"]["LedgerRow"];
                 };
             };
             401: components["responses"]["NotSignedIn"];
@@ -7533,6 +10637,66 @@ export interface operations {
             500: components["responses"]["Internal"];
         };
     };
+    get_first_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "done": false,
+                     *       "address": {
+                     *         "url": "https://alerts.example.com",
+                     *         "reach": "internet",
+                     *         "configured": true
+                     *       },
+                     *       "channel": {
+                     *         "done": false,
+                     *         "id": "0dv8m2k4c0001",
+                     *         "name": "checkout",
+                     *         "kind": "generic",
+                     *         "broken_why": null,
+                     *         "last_sent_at": "2026-03-02T09:00:00Z"
+                     *       },
+                     *       "integration": {
+                     *         "done": false,
+                     *         "id": "0dv8m2k4c0001",
+                     *         "name": "checkout",
+                     *         "kind": "generic",
+                     *         "first_webhook_at": "2026-03-02T09:00:00Z",
+                     *         "refused": 1,
+                     *         "quarantined": 1
+                     *       },
+                     *       "alert": {
+                     *         "done": false,
+                     *         "group_id": "0dv8m2k4c0001",
+                     *         "channel": "ops hook",
+                     *         "sent_at": "2026-03-02T09:00:00Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FirstRun"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
     list_integrations: {
         parameters: {
             query?: {
@@ -7566,6 +10730,16 @@ export interface operations {
                      *           "token_hint": "…mple",
                      *           "previous_until": null,
                      *           "warnings": [],
+                     *           "health": {
+                     *             "last_webhook_at": "2026-03-02T09:00:00Z",
+                     *             "last_refused_at": "2026-03-02T09:00:00Z",
+                     *             "last_refused_why": null,
+                     *             "events_24h": 40,
+                     *             "duplicates_24h": 1,
+                     *             "refused_signature_24h": 1,
+                     *             "refused_limit_24h": 1,
+                     *             "quarantined": 0
+                     *           },
                      *           "created_at": "2026-03-02T09:00:00Z",
                      *           "updated_at": "2026-03-02T09:00:00Z"
                      *         }
@@ -7622,11 +10796,29 @@ export interface operations {
                      *       "token_hint": "…mple",
                      *       "previous_until": null,
                      *       "warnings": [],
+                     *       "health": {
+                     *         "last_webhook_at": "2026-03-02T09:00:00Z",
+                     *         "last_refused_at": "2026-03-02T09:00:00Z",
+                     *         "last_refused_why": null,
+                     *         "events_24h": 40,
+                     *         "duplicates_24h": 1,
+                     *         "refused_signature_24h": 1,
+                     *         "refused_limit_24h": 1,
+                     *         "quarantined": 0
+                     *       },
                      *       "created_at": "2026-03-02T09:00:00Z",
                      *       "updated_at": "2026-03-02T09:00:00Z",
                      *       "token": "EXAMPLE-token",
                      *       "webhook_url": "https://alerts.example.com/webhooks/generic/EXAMPLE-token",
-                     *       "secret": null
+                     *       "secret": null,
+                     *       "setup": [
+                     *         {
+                     *           "text": "Webhook URL: this address. Treat it like a password.",
+                     *           "copy": "https://alerts.example.com/webhooks/generic/EXAMPLE-token",
+                     *           "link": "",
+                     *           "field": ""
+                     *         }
+                     *       ]
                      *     }
                      */
                     "application/json": components["schemas"]["IntegrationMade"];
@@ -7676,6 +10868,16 @@ export interface operations {
                      *       "token_hint": "…mple",
                      *       "previous_until": null,
                      *       "warnings": [],
+                     *       "health": {
+                     *         "last_webhook_at": "2026-03-02T09:00:00Z",
+                     *         "last_refused_at": "2026-03-02T09:00:00Z",
+                     *         "last_refused_why": null,
+                     *         "events_24h": 40,
+                     *         "duplicates_24h": 1,
+                     *         "refused_signature_24h": 1,
+                     *         "refused_limit_24h": 1,
+                     *         "quarantined": 0
+                     *       },
                      *       "created_at": "2026-03-02T09:00:00Z",
                      *       "updated_at": "2026-03-02T09:00:00Z"
                      *     }
@@ -7733,6 +10935,16 @@ export interface operations {
                      *       "token_hint": "…mple",
                      *       "previous_until": null,
                      *       "warnings": [],
+                     *       "health": {
+                     *         "last_webhook_at": "2026-03-02T09:00:00Z",
+                     *         "last_refused_at": "2026-03-02T09:00:00Z",
+                     *         "last_refused_why": null,
+                     *         "events_24h": 40,
+                     *         "duplicates_24h": 1,
+                     *         "refused_signature_24h": 1,
+                     *         "refused_limit_24h": 1,
+                     *         "quarantined": 0
+                     *       },
                      *       "created_at": "2026-03-02T09:00:00Z",
                      *       "updated_at": "2026-03-02T09:00:00Z"
                      *     }
@@ -7825,6 +11037,16 @@ export interface operations {
                      *       "token_hint": "…mple",
                      *       "previous_until": null,
                      *       "warnings": [],
+                     *       "health": {
+                     *         "last_webhook_at": "2026-03-02T09:00:00Z",
+                     *         "last_refused_at": "2026-03-02T09:00:00Z",
+                     *         "last_refused_why": null,
+                     *         "events_24h": 40,
+                     *         "duplicates_24h": 1,
+                     *         "refused_signature_24h": 1,
+                     *         "refused_limit_24h": 1,
+                     *         "quarantined": 0
+                     *       },
                      *       "created_at": "2026-03-02T09:00:00Z",
                      *       "updated_at": "2026-03-02T09:00:00Z"
                      *     }
@@ -7846,6 +11068,60 @@ export interface operations {
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Busy"];
+        };
+    };
+    list_payloads: {
+        parameters: {
+            query?: {
+                /** @description How many, at most 50. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "received_at": "2026-03-02T09:00:00Z",
+                     *           "state": "sent",
+                     *           "why": null,
+                     *           "path": "",
+                     *           "query": "",
+                     *           "headers": {
+                     *             "content-type": "application/json"
+                     *           },
+                     *           "head": "{\"title\": \"Checkout is down\"}",
+                     *           "bytes": 29,
+                     *           "event_id": "0dv8m2k4c0001"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Payloads"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
         };
     };
     rotate_integration: {
@@ -7887,11 +11163,29 @@ export interface operations {
                      *       "token_hint": "…mple",
                      *       "previous_until": null,
                      *       "warnings": [],
+                     *       "health": {
+                     *         "last_webhook_at": "2026-03-02T09:00:00Z",
+                     *         "last_refused_at": "2026-03-02T09:00:00Z",
+                     *         "last_refused_why": null,
+                     *         "events_24h": 40,
+                     *         "duplicates_24h": 1,
+                     *         "refused_signature_24h": 1,
+                     *         "refused_limit_24h": 1,
+                     *         "quarantined": 0
+                     *       },
                      *       "created_at": "2026-03-02T09:00:00Z",
                      *       "updated_at": "2026-03-02T09:00:00Z",
                      *       "token": "EXAMPLE-token",
                      *       "webhook_url": "https://alerts.example.com/webhooks/generic/EXAMPLE-token",
-                     *       "secret": null
+                     *       "secret": null,
+                     *       "setup": [
+                     *         {
+                     *           "text": "Webhook URL: this address. Treat it like a password.",
+                     *           "copy": "https://alerts.example.com/webhooks/generic/EXAMPLE-token",
+                     *           "link": "",
+                     *           "field": ""
+                     *         }
+                     *       ]
                      *     }
                      */
                     "application/json": components["schemas"]["IntegrationMade"];
@@ -7923,7 +11217,16 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "as_alert": false
+                 *     }
+                 */
+                "application/json": components["schemas"]["TryIn"] | null;
+            };
+        };
         responses: {
             /** @description Request accepted, processing continues off-line */
             202: {
@@ -7933,17 +11236,22 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "event_id": "0dv8m2k4c0001"
+                     *       "event_id": "0dv8m2k4c0001",
+                     *       "group_id": "0dv8m2k4c0001"
                      *     }
                      */
                     "application/json": components["schemas"]["TestedIntegration"];
                 };
             };
+            400: components["responses"]["Malformed"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
             414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
             422: components["responses"]["Invalid"];
             429: components["responses"]["TooMany"];
             431: components["responses"]["HeadersTooLarge"];
@@ -8241,7 +11549,33 @@ export interface operations {
                      *           "label": "Generic JSON",
                      *           "config_schema": {
                      *             "type": "object"
-                     *           }
+                     *           },
+                     *           "fields": [
+                     *             {
+                     *               "name": "secret",
+                     *               "label": "Secret",
+                     *               "help": "Without one, the address alone protects this integration.",
+                     *               "type": "secret",
+                     *               "required": false,
+                     *               "default": "",
+                     *               "placeholder": "whsec_…",
+                     *               "advanced": false,
+                     *               "made": true,
+                     *               "choices": [],
+                     *               "keys": [],
+                     *               "values": [],
+                     *               "least": null,
+                     *               "most": null
+                     *             }
+                     *           ],
+                     *           "setup": [
+                     *             {
+                     *               "text": "Webhook URL: this address. Treat it like a password.",
+                     *               "copy": "https://alerts.example.com/webhooks/generic/EXAMPLE-token",
+                     *               "link": "",
+                     *               "field": ""
+                     *             }
+                     *           ]
                      *         }
                      *       ],
                      *       "channels": [
@@ -8250,7 +11584,33 @@ export interface operations {
                      *           "label": "Generic JSON",
                      *           "config_schema": {
                      *             "type": "object"
-                     *           }
+                     *           },
+                     *           "fields": [
+                     *             {
+                     *               "name": "secret",
+                     *               "label": "Secret",
+                     *               "help": "Without one, the address alone protects this integration.",
+                     *               "type": "secret",
+                     *               "required": false,
+                     *               "default": "",
+                     *               "placeholder": "whsec_…",
+                     *               "advanced": false,
+                     *               "made": true,
+                     *               "choices": [],
+                     *               "keys": [],
+                     *               "values": [],
+                     *               "least": null,
+                     *               "most": null
+                     *             }
+                     *           ],
+                     *           "setup": [
+                     *             {
+                     *               "text": "Webhook URL: this address. Treat it like a password.",
+                     *               "copy": "https://alerts.example.com/webhooks/generic/EXAMPLE-token",
+                     *               "link": "",
+                     *               "field": ""
+                     *             }
+                     *           ]
                      *         }
                      *       ],
                      *       "conditions": {
@@ -8760,6 +12120,7 @@ export interface operations {
                      *         {
                      *           "id": "0dv8m2k4c0001",
                      *           "integration": "checkout",
+                     *           "integration_id": "0dv8m2k4c0001",
                      *           "received_at": "2026-03-02T09:00:00Z",
                      *           "state": "held",
                      *           "why": "the body is not JSON",
@@ -8779,6 +12140,60 @@ export interface operations {
             429: components["responses"]["TooMany"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
+        };
+    };
+    replay_quarantine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "integration": "checkout"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ReplayAllIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "replayed": 12,
+                     *       "failed": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "why": "the body is not JSON"
+                     *         }
+                     *       ],
+                     *       "left": 0
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ReplayedAll"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
         };
     };
     get_quarantined: {
@@ -8803,6 +12218,7 @@ export interface operations {
                      * @example {
                      *       "id": "0dv8m2k4c0001",
                      *       "integration": "checkout",
+                     *       "integration_id": "0dv8m2k4c0001",
                      *       "received_at": "2026-03-02T09:00:00Z",
                      *       "state": "held",
                      *       "why": "the body is not JSON",
@@ -8946,6 +12362,135 @@ export interface operations {
             503: components["responses"]["Busy"];
         };
     };
+    try_quarantined: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "config": {
+                 *         "mapping": {
+                 *           "title": "incident.name"
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["TryReadingIn"] | null;
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "readable": true,
+                     *       "why": null,
+                     *       "path": "",
+                     *       "events": [
+                     *         {
+                     *           "kind": "generic",
+                     *           "status": "open",
+                     *           "severity": "critical",
+                     *           "title": "Checkout is down",
+                     *           "message": "The checkout answers 502.",
+                     *           "project": "shop",
+                     *           "environment": "production",
+                     *           "dedup_key": null,
+                     *           "source_event_id": null,
+                     *           "link": "https://shop.example.com/runs/7",
+                     *           "tags": {
+                     *             "region": "eu"
+                     *           },
+                     *           "occurred_at": "2026-03-02T09:00:00Z",
+                     *           "users": 1
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TriedReading"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    list_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "resources": [
+                     *         "alerts",
+                     *         "routing",
+                     *         "users"
+                     *       ],
+                     *       "roles": [
+                     *         {
+                     *           "role": "member",
+                     *           "access": [
+                     *             "alerts:read",
+                     *             "alerts:write"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "scopes": [
+                     *         {
+                     *           "scope": "alerts:write",
+                     *           "access": [
+                     *             "alerts:write"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RoleTable"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
     list_routing_rules: {
         parameters: {
             query?: {
@@ -8991,7 +12536,8 @@ export interface operations {
                      *           "escalate_after_minutes": 15,
                      *           "escalate_to": [],
                      *           "repeat_minutes": null,
-                     *           "runbook_url": null
+                     *           "runbook_url": null,
+                     *           "runbook": null
                      *         }
                      *       ],
                      *       "next": null
@@ -9069,7 +12615,8 @@ export interface operations {
                      *       "escalate_after_minutes": 15,
                      *       "escalate_to": [],
                      *       "repeat_minutes": null,
-                     *       "runbook_url": null
+                     *       "runbook_url": null,
+                     *       "runbook": null
                      *     }
                      */
                     "application/json": components["schemas"]["RuleOut"];
@@ -9078,6 +12625,199 @@ export interface operations {
             400: components["responses"]["Malformed"];
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    convert_routing_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "toml": "[[rules]]\nname = \"all of it\"\nchannels = [\"ops hook\"]\n"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ConvertIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "rule": {
+                     *         "name": "checkout",
+                     *         "priority": 10,
+                     *         "enabled": false,
+                     *         "when": {},
+                     *         "channels": [
+                     *           "ops hook"
+                     *         ],
+                     *         "mention": null,
+                     *         "stop": false,
+                     *         "escalate_after_minutes": 15,
+                     *         "escalate_to": [],
+                     *         "repeat_minutes": null,
+                     *         "runbook_url": null,
+                     *         "runbook": null
+                     *       },
+                     *       "toml": "[[integrations]]\nname = \"shop\"\n"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ConvertOut"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    count_routing_rule_matches: {
+        parameters: {
+            query?: {
+                /** @description How many of the last alerts are looked at. */
+                last?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "looked_at": 1,
+                     *       "unrouted": 1,
+                     *       "whole": false,
+                     *       "since": "2026-03-01T09:00:00Z",
+                     *       "items": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "matched": 1,
+                     *           "reached": 1
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TalliesOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    preview_routing_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "rule": {
+                 *         "when": {
+                 *           "all": [
+                 *             {
+                 *               "field": "severity",
+                 *               "operator": "gte",
+                 *               "value": "high"
+                 *             }
+                 *           ]
+                 *         }
+                 *       },
+                 *       "last": 200
+                 *     }
+                 */
+                "application/json": components["schemas"]["PreviewIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "looked_at": 1,
+                     *       "matched": 1,
+                     *       "stopped": 1,
+                     *       "whole": false,
+                     *       "since": "2026-03-01T09:00:00Z",
+                     *       "items": [
+                     *         {
+                     *           "event_id": "0dv8m2k4c0001",
+                     *           "group_id": "0dv8m2k4c0001",
+                     *           "title": "Checkout is down",
+                     *           "severity": "critical",
+                     *           "project": "shop",
+                     *           "environment": "production",
+                     *           "source": "generic",
+                     *           "received_at": "2026-03-02T09:00:00Z",
+                     *           "matched": false,
+                     *           "decided_by": {
+                     *             "path": "",
+                     *             "field": "environment",
+                     *             "operator": "equals",
+                     *             "expected": "production",
+                     *             "actual": "production",
+                     *             "result": true
+                     *           },
+                     *           "stopped_by": null
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PreviewOut"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             408: components["responses"]["TooSlow"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
@@ -9141,7 +12881,8 @@ export interface operations {
                      *           "escalate_after_minutes": 15,
                      *           "escalate_to": [],
                      *           "repeat_minutes": null,
-                     *           "runbook_url": null
+                     *           "runbook_url": null,
+                     *           "runbook": null
                      *         }
                      *       ],
                      *       "next": null
@@ -9241,6 +12982,33 @@ export interface operations {
             503: components["responses"]["Busy"];
         };
     };
+    get_routing_vocabulary: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VocabularyOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
     get_routing_rule: {
         parameters: {
             query?: never;
@@ -9282,7 +13050,8 @@ export interface operations {
                      *       "escalate_after_minutes": 15,
                      *       "escalate_to": [],
                      *       "repeat_minutes": null,
-                     *       "runbook_url": null
+                     *       "runbook_url": null,
+                     *       "runbook": null
                      *     }
                      */
                     "application/json": components["schemas"]["RuleOut"];
@@ -9301,7 +13070,10 @@ export interface operations {
     replace_routing_rule: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag that was read: only if nobody changed it since. */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @example 0dv8m2k4c0001 */
                 id: string;
@@ -9353,7 +13125,8 @@ export interface operations {
                      *       "escalate_after_minutes": 15,
                      *       "escalate_to": [],
                      *       "repeat_minutes": null,
-                     *       "runbook_url": null
+                     *       "runbook_url": null,
+                     *       "runbook": null
                      *     }
                      */
                     "application/json": components["schemas"]["RuleOut"];
@@ -9365,6 +13138,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             408: components["responses"]["TooSlow"];
             409: components["responses"]["Conflict"];
+            412: components["responses"]["ChangedMeanwhile"];
             413: components["responses"]["TooLarge"];
             414: components["responses"]["AddressTooLong"];
             415: components["responses"]["WrongType"];
@@ -9409,7 +13183,10 @@ export interface operations {
     change_routing_rule: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag that was read: only if nobody changed it since. */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @example 0dv8m2k4c0001 */
                 id: string;
@@ -9456,7 +13233,8 @@ export interface operations {
                      *       "escalate_after_minutes": 15,
                      *       "escalate_to": [],
                      *       "repeat_minutes": null,
-                     *       "runbook_url": null
+                     *       "runbook_url": null,
+                     *       "runbook": null
                      *     }
                      */
                     "application/json": components["schemas"]["RuleOut"];
@@ -9468,6 +13246,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             408: components["responses"]["TooSlow"];
             409: components["responses"]["Conflict"];
+            412: components["responses"]["ChangedMeanwhile"];
             413: components["responses"]["TooLarge"];
             414: components["responses"]["AddressTooLong"];
             415: components["responses"]["WrongType"];
@@ -9519,7 +13298,68 @@ export interface operations {
                      *       "escalate_after_minutes": 15,
                      *       "escalate_to": [],
                      *       "repeat_minutes": null,
-                     *       "runbook_url": null
+                     *       "runbook_url": null,
+                     *       "runbook": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RuleOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    duplicate_routing_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0dv8m2k4c0001",
+                     *       "name": "production is for on call",
+                     *       "priority": 10,
+                     *       "enabled": false,
+                     *       "when": {
+                     *         "all": [
+                     *           {
+                     *             "field": "environment",
+                     *             "operator": "equals",
+                     *             "value": "production"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "channels": [
+                     *         "ops hook"
+                     *       ],
+                     *       "mention": null,
+                     *       "stop": false,
+                     *       "escalate_after_minutes": 15,
+                     *       "escalate_to": [],
+                     *       "repeat_minutes": null,
+                     *       "runbook_url": null,
+                     *       "runbook": null
                      *     }
                      */
                     "application/json": components["schemas"]["RuleOut"];
@@ -9578,7 +13418,8 @@ export interface operations {
                      *       "escalate_after_minutes": 15,
                      *       "escalate_to": [],
                      *       "repeat_minutes": null,
-                     *       "runbook_url": null
+                     *       "runbook_url": null,
+                     *       "runbook": null
                      *     }
                      */
                     "application/json": components["schemas"]["RuleOut"];
@@ -9696,6 +13537,285 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    get_system: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "version": "0.1.0",
+                     *       "build": "5f0c1be",
+                     *       "python": "3.13.1",
+                     *       "sqlite": "3.51.0",
+                     *       "platform": "linux x86_64",
+                     *       "cpus": 1,
+                     *       "profile": "production",
+                     *       "public_url": "https://alerts.example.com",
+                     *       "listen": "127.0.0.1:8080",
+                     *       "started_at": "2026-03-02T09:00:00Z",
+                     *       "uptime_seconds": 1,
+                     *       "clock_at": "2026-03-02T09:00:00Z",
+                     *       "time_zone": "UTC",
+                     *       "utc_offset_minutes": 1,
+                     *       "storage": {
+                     *         "data_dir": "/var/lib/signalcraft",
+                     *         "filesystem": "ext4",
+                     *         "directory_bytes": 1,
+                     *         "database_bytes": 1,
+                     *         "reusable_bytes": 1,
+                     *         "wal_bytes": 1,
+                     *         "disk_free_bytes": 1,
+                     *         "disk_total_bytes": 1
+                     *       },
+                     *       "memory": {
+                     *         "resident_bytes": 1,
+                     *         "peak_bytes": 1
+                     *       },
+                     *       "writer": {
+                     *         "queued": 1,
+                     *         "queue_max": 1,
+                     *         "commits": 1,
+                     *         "writes": 1
+                     *       },
+                     *       "streams_open": 1,
+                     *       "jobs": [
+                     *         {
+                     *           "name": "audit log",
+                     *           "what": "Deletes what is older than the audit log is kept.",
+                     *           "schedule": "daily at 02:05 UTC",
+                     *           "last_run_at": "2026-03-02T09:00:00Z",
+                     *           "took_ms": 1,
+                     *           "result": "ok",
+                     *           "error": null,
+                     *           "next_run_at": "2026-03-02T09:00:00Z"
+                     *         }
+                     *       ],
+                     *       "errors_last_day": 1,
+                     *       "schema_level": 1,
+                     *       "schema_newest": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SystemOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    list_views: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "name": "Production now",
+                     *           "search": "environment:production status:open",
+                     *           "sort": "last_seen",
+                     *           "order": "desc",
+                     *           "group_by": "project",
+                     *           "shared": true,
+                     *           "own": true,
+                     *           "may_change": true,
+                     *           "created_at": "2026-03-02T09:00:00Z",
+                     *           "updated_at": "2026-03-02T09:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ViewPage"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    create_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Production now",
+                 *       "search": "environment:production status:open",
+                 *       "shared": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["ViewIn"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0dv8m2k4c0001",
+                     *       "name": "Production now",
+                     *       "search": "environment:production status:open",
+                     *       "sort": "last_seen",
+                     *       "order": "desc",
+                     *       "group_by": "project",
+                     *       "shared": true,
+                     *       "own": true,
+                     *       "may_change": true,
+                     *       "created_at": "2026-03-02T09:00:00Z",
+                     *       "updated_at": "2026-03-02T09:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ViewOut"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    delete_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    change_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 0dv8m2k4c0001 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Production tonight"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ViewChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0dv8m2k4c0001",
+                     *       "name": "Production now",
+                     *       "search": "environment:production status:open",
+                     *       "sort": "last_seen",
+                     *       "order": "desc",
+                     *       "group_by": "project",
+                     *       "shared": true,
+                     *       "own": true,
+                     *       "may_change": true,
+                     *       "created_at": "2026-03-02T09:00:00Z",
+                     *       "updated_at": "2026-03-02T09:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ViewOut"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
             422: components["responses"]["Invalid"];
             429: components["responses"]["TooMany"];
             431: components["responses"]["HeadersTooLarge"];
@@ -10190,6 +14310,51 @@ export interface operations {
                     "application/json": components["schemas"]["Report"];
                 };
             };
+        };
+    };
+    show_shared: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example EXAMPLE-token */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example <!doctype html><html lang="en"><title>Checkout is down</title>… */
+                    "text/html": string;
+                };
+            };
+            /** @description The link is not one of ours, or its alert group is no more: a page says so. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description The link has expired: a page says so. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            414: components["responses"]["AddressTooLong"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
         };
     };
     slack_actions: {
