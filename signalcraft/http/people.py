@@ -133,7 +133,7 @@ class AcceptIn(Struct, frozen=True, forbid_unknown_fields=True):
     code: Code = ""
 
 
-class RoleOut(Struct, frozen=True):
+class RoleRow(Struct, frozen=True):
     """What people in a role may do: `alerts:write`, …"""
 
     role: Role
@@ -151,7 +151,7 @@ class RoleTable(Struct, frozen=True):
     """The table that every request is held against. The most powerful role first; the order of `resources` is ours."""
 
     resources: list[str]
-    roles: list[RoleOut]
+    roles: list[RoleRow]
     scopes: list[ScopeOut]
 
 
@@ -186,7 +186,7 @@ async def list_roles() -> RoleTable:
     return RoleTable(
         resources=list(dict.fromkeys(resource for row in table.values() for resource in row)),
         roles=[
-            RoleOut(role, [f"{what}:{verb}" for what, verbs in row.items() for verb in verbs])
+            RoleRow(role, [f"{what}:{verb}" for what, verbs in row.items() for verb in verbs])
             for role, row in table.items()
         ],
         scopes=[ScopeOut(scope, sorted(map(str, allows))) for scope, allows in roles.SCOPES.items()],
