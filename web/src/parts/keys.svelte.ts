@@ -1,4 +1,5 @@
 /** Keys that do something, and the list of them that `?` shows. A page's own come before the shell's. */
+import { untrack } from 'svelte';
 import { texts } from '../texts/shell';
 
 export interface Key {
@@ -18,8 +19,9 @@ class Keys {
 
   add(title: string, keys: () => Key[]): () => void {
     const layer = { title, keys };
-    this.layers = [...this.layers, layer];
-    return () => (this.layers = this.layers.filter((one) => one !== layer));
+    // Whoever adds keys in an effect does not want to be called again when somebody else does.
+    untrack(() => (this.layers = [...this.layers, layer]));
+    return () => untrack(() => (this.layers = this.layers.filter((one) => one !== layer)));
   }
 
   press(event: KeyboardEvent): void {
