@@ -18,12 +18,13 @@ from signalcraft.http.shapes import GroupDetail, GroupPage, TotalOut, group_deta
 from signalcraft.http.wire import Cursor, Limit, TheHouse, among, cursor_of, read_cursor, read_time, split
 from signalcraft.services.house import House
 from signalcraft.storage import groups, people, searching
-from signalcraft.storage.searching import GroupFilter, Place, Sort
+from signalcraft.storage.searching import GroupBy, GroupFilter, Place, Sort
 
 STATUSES: Final = search_language.STATUSES
 SNOOZE_MINUTES_MAX: Final = 366 * 24 * 60
 TAG: Final = ["alert groups"]
 _TEXT_MAX: Final = 200
+_GROUP_BY: Final = f"Those with the same one stand together: {', '.join(searching.GROUPINGS)}."
 _SEARCH: Final = (
     'The search language: `severity>=high project:api -environment:staging assignee:none seen<2h "timeout"`.'
     f" Keys: {', '.join(search_language.KEYS)} (as `tag.release:1.2.3`); free words are looked for in title, project"
@@ -103,6 +104,7 @@ async def list_groups(
     search: Annotated[str | None, QueryParameter(name="search", description=_SEARCH)] = None,
     sort: Annotated[str, QueryParameter(name="sort", description=f"Of {', '.join(searching.SORTS)}.")] = "last_seen",
     order: Annotated[str, QueryParameter(name="order", description="desc or asc.")] = "desc",
+    group_by: Annotated[str | None, QueryParameter(name="group_by", description=_GROUP_BY)] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> GroupPage:
@@ -127,11 +129,20 @@ async def list_groups(
     )
     sorted_by = cast(Sort, _one_of(sort, searching.SORTS, "sort"))
     descending = _one_of(order, ("desc", "asc"), "order") == "desc"
-    after = _place(cursor, sorted_by)
+    grouped_by = cast(GroupBy, _one_of(group_by, searching.GROUPINGS, "group_by")) if group_by else None
+    shape = searching.SORTS.index(sorted_by) * 10 + (searching.GROUPINGS.index(grouped_by) + 1 if grouped_by else 0)
+    after = _place(cursor, shape)
 
     def read(tx: Any) -> GroupPage:
         found, place = searching.groups_page(
-            tx, caller.workspace_id, wanted, after, limit, sort=sorted_by, descending=descending
+            tx,
+            caller.workspace_id,
+            wanted,
+            after,
+            limit,
+            sort=sorted_by,
+            descending=descending,
+            group_by=grouped_by,
         )
         total = None
         if after is None:
@@ -139,7 +150,7 @@ async def list_groups(
             total = TotalOut(max(n, len(found)), not whole)
         more = None
         if place is not None:
-            more = cursor_of(searching.SORTS.index(sorted_by), place.number, place.last_seen_ms, place.id)
+            more = cursor_of(shape, place.number, place.last_seen_ms, place.id)
         return GroupPage([group_out(tx, group, now_ms) for group in found], more, total)
 
     return await house.db.read(read)
@@ -159,11 +170,11 @@ def _one_of(word: str, allowed: Sequence[str], path: str) -> str:
     return found[0]
 
 
-def _place(cursor: str | None, sort: Sort) -> Place | None:
+def _place(cursor: str | None, shape: int) -> Place | None:
     numbers = read_cursor(cursor, 4)
     if numbers is None:
         return None
-    if numbers[0] != searching.SORTS.index(sort):
+    if numbers[0] != shape:
         raise Invalid("this cursor is of a list in another order; leave it out to start over", path="cursor")
     return Place(*numbers[1:])
 

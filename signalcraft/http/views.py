@@ -15,13 +15,12 @@ from signalcraft.http.wire import TheHouse, time_of
 from signalcraft.services.house import House
 from signalcraft.services.savedviews import SavedViews, Viewer, Wish
 from signalcraft.storage.saved_views import SavedView
-from signalcraft.storage.searching import Sort
+from signalcraft.storage.searching import GroupBy, Sort
 
 TAG: Final = ["alert groups"]
 Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Text = Annotated[str, Meta(max_length=search.LENGTH_MAX)]
 Order = Literal["asc", "desc"]
-GroupBy = Literal["project", "environment", "source", "severity", "assignee"]
 
 
 class ViewIn(Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,6 +21,7 @@ from signalcraft.storage.db import Tx
 from signalcraft.storage.lists import Where
 
 Sort = Literal["last_seen", "first_seen", "count", "severity", "status", "title"]
+GroupBy = Literal["project", "environment", "source", "severity", "assignee"]
 COUNT_MAX: Final = 10_000
 """How many groups are looked at to count those that a search finds."""
 
@@ -65,6 +66,15 @@ _ORDERS: Final[dict[Sort, _Order]] = {
     "title": _Order("title collate nocase"),
 }
 SORTS: Final = tuple(_ORDERS)
+_LAST: Final = "char(1114111)"  # behind every name: those who have none come last
+_GROUPED: Final[dict[GroupBy, str]] = {
+    "project": f"coalesce(project, {_LAST})",
+    "environment": f"coalesce(environment, {_LAST})",
+    "source": "source",
+    "severity": "-severity",
+    "assignee": f"coalesce(json_extract(assignee, '$.name'), {_LAST})",
+}
+GROUPINGS: Final = tuple(_GROUPED)
 
 
 class Place(Struct, frozen=True):
@@ -84,10 +94,12 @@ def groups_page(
     *,
     sort: Sort = "last_seen",
     descending: bool = True,
+    group_by: GroupBy | None = None,
 ) -> tuple[list[Group], Place | None]:
     """Alert groups behind a place, and the place behind which more of them are; None at the end.
 
-    Raises Invalid at `cursor` where the group that a page by title ended with is no more.
+    `group_by`: those with the same one stand together, the worst severity or the first name before the others. Raises
+    Invalid at `cursor` where the group that a page by title or in groups ended with is no more.
     """
     statuses = _statuses(wanted)
     if not statuses:
@@ -98,12 +110,14 @@ def groups_page(
     tie = way if sort == "last_seen" else "desc"
     where = _where(workspace_id, wanted)
     if after is not None:
-        _go_on(tx, where, sort, order, after, way, tie)
+        _go_on(tx, where, sort, group_by, after, way, tie)
     ordering = ", ".join([f"{order.by} {way}", *(f"{column} {tie}" for column in order.ties)])
+    if group_by is not None:
+        ordering = f"{_GROUPED[group_by]}, {ordering}"
     everything = len(statuses) == len(search.STATUSES)
     number = "0" if sort == "title" else order.by
     fields = f"{groups.FIELDS}, {number} as place"
-    if everything or sort != "last_seen":
+    if everything or sort != "last_seen" or group_by is not None:
         if not everything:
             where.among("status", statuses)
         # Ids are sorted, not whole rows.
@@ -124,28 +138,32 @@ def groups_page(
     return found, Place(rows[limit - 1][-1], found[-1].last_seen_ms, found[-1].id)
 
 
-def _go_on(tx: Tx, where: Where, sort: Sort, order: _Order, after: Place, way: str, tie: str) -> None:
+def _go_on(tx: Tx, where: Where, sort: Sort, group_by: GroupBy | None, after: Place, way: str, tie: str) -> None:
+    order = _ORDERS[sort]
     first: int | str = after.number
     if sort == "title":
-        title = tx.value("select title from alert_group where id = ?", (after.id,))
-        if title is None:
-            raise Invalid(
-                "the page that this cursor goes on from is no more; leave it out to start over", path="cursor"
-            )
-        first = title
+        first = _ended_with(tx, "title", after)
     values = {"last_seen_ms": after.last_seen_ms, "id": after.id}
     beyond, behind = (">" if way == "asc" else "<"), (">" if tie == "asc" else "<")
     ties = ", ".join(order.ties)
     marks = ", ".join("?" for _ in order.ties)
+    of_ties = [values[name] for name in order.ties]
     if way == tie:
-        where.add(f"({order.by}, {ties}) {beyond} (?, {marks})", first, *(values[name] for name in order.ties))
-        return
-    where.add(
-        f"({order.by} {beyond} ? or ({order.by} = ? and ({ties}) {behind} ({marks})))",
-        first,
-        first,
-        *(values[name] for name in order.ties),
-    )
+        sql, args = f"({order.by}, {ties}) {beyond} (?, {marks})", [first, *of_ties]
+    else:
+        sql = f"({order.by} {beyond} ? or ({order.by} = ? and ({ties}) {behind} ({marks})))"
+        args = [first, first, *of_ties]
+    if group_by is not None:
+        group, at = _GROUPED[group_by], _ended_with(tx, _GROUPED[group_by], after)
+        sql, args = f"({group} > ? or ({group} = ? and {sql}))", [at, at, *args]
+    where.add(sql, *args)
+
+
+def _ended_with(tx: Tx, column: str, after: Place) -> int | str:
+    found: int | str | None = tx.value(f"select {column} from alert_group where id = ?", (after.id,))
+    if found is None:
+        raise Invalid("the page that this cursor goes on from is no more; leave it out to start over", path="cursor")
+    return found
 
 
 def count(tx: Tx, workspace_id: int, wanted: GroupFilter) -> tuple[int, bool]:

@@ -134,6 +134,7 @@ def test_a_search_and_the_parameters_hold_together(world: World, six: dict[str, 
         ({"sort": "age"}, "sort"),
         ({"sort": "count,title"}, "sort"),
         ({"order": "up"}, "order"),
+        ({"group_by": "title"}, "group_by"),
     ],
     ids=str,
 )
@@ -189,6 +190,27 @@ def test_pages_in_any_order_hold_every_group_once(
     assert len(whole) == len(set(whole)) == {"": 6, "-status:resolved": 5}.get(search, 4)
     for limit in (1, 2, 3, 5):
         assert paged(world, limit, **asked) == whole
+
+
+@pytest.mark.parametrize(
+    ("group_by", "expected"),
+    [
+        ("project", ["timeout", "checkout", "umlaut", "resolved", "snoozed", "acked"]),
+        ("environment", ["snoozed", "acked", "timeout", "checkout", "umlaut", "resolved"]),
+        ("severity", ["checkout", "resolved", "acked", "timeout", "umlaut", "snoozed"]),
+        ("assignee", ["checkout", "acked", "resolved", "snoozed", "umlaut", "timeout"]),
+        ("source", EVERYTHING),
+    ],
+)
+def test_a_list_can_be_grouped_and_its_pages_hold_together(
+    world: World, six: dict[str, str], group_by: str, expected: list[str]
+) -> None:
+    assert found(world, six, group_by=group_by) == expected
+    for sort, order in itertools.product(("last_seen", "severity", "title"), ("asc", "desc")):
+        asked = {"group_by": group_by, "sort": sort, "order": order, "search": "-status:snoozed"}
+        whole = paged(world, 100, **asked)
+        assert len(whole) == 5
+        assert paged(world, 2, **asked) == whole
 
 
 def test_a_cursor_of_another_order_is_refused(world: World, six: dict[str, str]) -> None:
