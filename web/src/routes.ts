@@ -2,6 +2,12 @@
 import { createRouter } from 'sv-router';
 
 export const { p, navigate, isActive, route } = createRouter({
+  '/join': () => import('./pages/join/Page.svelte'),
+  '/profile': () => import('./pages/profile/Page.svelte'),
+  '/reset': () => import('./pages/reset/Page.svelte'),
+  '/setup': () => import('./pages/setup/Page.svelte'),
+  '/sign-in': () => import('./pages/sign-in/Page.svelte'),
+  '/start': () => import('./pages/start/Page.svelte'),
   '*': () => import('./pages/lost/Page.svelte'),
 });
 

@@ -10,6 +10,8 @@ import { follow, type StreamEvent } from './stream';
 export interface LiveEvents {
   group: { verb: string; at: string; actor: Schemas['ActorOut'] | null; group: Schemas['GroupOut'] };
   delivery: { delivery: Schemas['DeliveryOut'] };
+  /** An integration spoke, or was sent away; once a second at most. */
+  integration: { id: string };
   health: Schemas['Report'];
   /** Everything is to be read anew: something was missed. */
   reset: { why: string };
