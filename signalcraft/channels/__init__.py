@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from signalcraft.channels import email, slack, webhook
 from signalcraft.domain.delivery import Note, Outcome, Reply, Step
+from signalcraft.domain.setup import SetupStep
 
 
 class Channel(Protocol):
@@ -15,7 +16,8 @@ class Channel(Protocol):
 
     `EDITS` says whether a posted message can be edited and answered in its thread; where it cannot, `update` notes are
     not owed. `GAP_MS` is the least time between two calls to one destination, `EDITS_PER_MINUTE` the budget of edits of
-    one credential (0: none).
+    one credential (0: none). `SETUP` is what a person does at the vendor, step by step. How its Config becomes a form:
+    see sources/__init__.py.
     """
 
     @property
@@ -24,6 +26,8 @@ class Channel(Protocol):
     def LABEL(self) -> str: ...
     @property
     def Config(self) -> type[Struct]: ...
+    @property
+    def SETUP(self) -> tuple[SetupStep, ...]: ...
     @property
     def EDITS(self) -> bool: ...
     @property

@@ -19,6 +19,7 @@ from signalcraft.domain.addresses import BLOCKED
 from signalcraft.domain.delivery import Broken, Mail, Note, Outcome, Refused, Reply, Retry, Sent, Step
 from signalcraft.domain.event import Secret, clip
 from signalcraft.domain.replies import came_back
+from signalcraft.domain.setup import SetupStep
 from signalcraft.domain.wording import facts, lead, mark, one_line, place, rfc5322, title, web_link
 
 KIND: Final = "email"
@@ -26,6 +27,23 @@ LABEL: Final = "E-mail"
 EDITS: Final = False
 GAP_MS: Final = 0
 EDITS_PER_MINUTE: Final = 0
+
+SETUP: Final = (
+    SetupStep(
+        text="Your mail provider names its server and port for sending (“SMTP”, “submission”): 587 with STARTTLS "
+        "nearly everywhere.",
+        field="host",
+    ),
+    SetupStep(
+        text="Where it asks for a password, make one for SignalCraft alone (“app password”), not your own.",
+        field="password",
+    ),
+    SetupStep(
+        text="The sender's address must be one that the provider lets you send as, else mails end as spam.",
+        field="sender",
+    ),
+)
+"""What is done at the mail provider."""
 
 RECIPIENTS_MAX: Final = 50
 SUBJECT_MAX: Final = 200
@@ -35,9 +53,30 @@ EXCERPT_MAX: Final = 4000
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person fills in."""
 
-    host: Annotated[str, Meta(title="SMTP server", description="Its host name, as its certificate says it.")]
-    sender: Annotated[str, Meta(title="From", description="alerts@example.com or SignalCraft <alerts@example.com>")]
-    recipients: Annotated[list[str], Meta(title="To", description="The addresses that are told, 1 to 50.")]
+    host: Annotated[
+        str,
+        Meta(
+            title="SMTP server",
+            description="Its host name, as its certificate says it.",
+            extra={"placeholder": "smtp.example.com"},
+        ),
+    ]
+    sender: Annotated[
+        str,
+        Meta(
+            title="From",
+            description="alerts@example.com or SignalCraft <alerts@example.com>",
+            extra={"placeholder": "SignalCraft <alerts@example.com>"},
+        ),
+    ]
+    recipients: Annotated[
+        list[str],
+        Meta(
+            title="To",
+            description="The addresses that are told, 1 to 50.",
+            extra={"placeholder": "oncall@example.com"},
+        ),
+    ]
     port: Annotated[
         int, Meta(title="Port", description="587 for STARTTLS, 465 for TLS, 25 for neither.", ge=1, le=65535)
     ] = 587

@@ -18,6 +18,7 @@ from signalcraft.domain.addresses import BLOCKED
 from signalcraft.domain.delivery import Broken, HttpCall, Note, Outcome, Refused, Reply, Retry, Sent, Step
 from signalcraft.domain.event import Secret
 from signalcraft.domain.replies import came_back, retry_after_s
+from signalcraft.domain.setup import SetupStep
 from signalcraft.domain.wording import rfc3339
 
 KIND: Final = "webhook"
@@ -25,6 +26,19 @@ LABEL: Final = "Webhook"
 EDITS: Final = False
 GAP_MS: Final = 0
 EDITS_PER_MINUTE: Final = 0
+
+SETUP: Final = (
+    SetupStep(
+        text="Give the receiver the signing secret that is shown once when the channel is made. It checks every "
+        "request with it, as Standard Webhooks says: every language has a library.",
+        link="https://www.standardwebhooks.com/",
+    ),
+    SetupStep(
+        text="It must answer 2xx within the time-out. The header webhook-id is the same when a message is sent again: "
+        "keep it, and do nothing the second time.",
+    ),
+)
+"""What is done at the receiver."""
 
 _RESERVED = frozenset(
     {
@@ -39,7 +53,14 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person fills in. An empty secret is filled by the service, with one of 32 random bytes."""
 
-    url: Annotated[str, Meta(title="Address", description="Where the JSON is posted to: https:// or http://.")]
+    url: Annotated[
+        str,
+        Meta(
+            title="Address",
+            description="Where the JSON is posted to: https:// or http://.",
+            extra={"placeholder": "https://example.com/alerts"},
+        ),
+    ]
     secret: Annotated[
         Secret,
         Meta(
@@ -50,11 +71,19 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ""
     authorization: Annotated[
         Secret,
-        Meta(title="Authorization", description="The whole Authorization header, if the receiver wants one."),
+        Meta(
+            title="Authorization",
+            description="The whole Authorization header, if the receiver wants one.",
+            extra={"advanced": True, "placeholder": "Bearer …"},
+        ),
     ] = ""
     headers: Annotated[
         dict[str, str],
-        Meta(title="Headers", description="Further headers. They are shown to whoever may read the settings."),
+        Meta(
+            title="Headers",
+            description="Further headers. They are shown to whoever may read the settings.",
+            extra={"advanced": True, "placeholder": "X-Team"},
+        ),
     ] = msgspec.field(default_factory=dict)
 
 

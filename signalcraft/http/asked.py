@@ -31,6 +31,7 @@ READS: Final = frozenset(
     {
         *(f"/api/routing-rules/{what}" for what in ("test", "preview", "convert")),
         "/api/invitations/preview",
+        *("/api/quarantine/{id:str}/try", "/api/quarantine/{id}/try"),
         *(f"/api/auth/{what}/options" for what in ("passkeys", "sign-in/passkey", "step-up/passkey")),
     }
 )

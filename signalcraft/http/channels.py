@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from litestar import Request, delete, get, patch, post, put
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, Struct, UnsetType
 
+from signalcraft.channels.slack.manifest import ACTIONS_PATH, Mode, create_link, manifest, suits
 from signalcraft.domain import ids
+from signalcraft.domain.setup import SetupStep
 from signalcraft.errors import Fault, Invalid
 from signalcraft.http.auth import Caller, TheCaller, scopes, step_up
 from signalcraft.http.integrations import as_written, draft_of
 from signalcraft.http.pages import page_of
+from signalcraft.http.states import ChannelHealth, channels_health
 from signalcraft.http.wire import Cursor, Limit, TheHouse, show_time, time_of
+from signalcraft.services import forms
 from signalcraft.services.configure import Edit, channels
 from signalcraft.services.configure.edit import Once
 from signalcraft.services.configure.integrations import OVERLAP_MINUTES
 from signalcraft.services.house import House
+from signalcraft.services.kinds import CHANNEL_KINDS
 from signalcraft.services.registry import Registry
 from signalcraft.storage import channels as rows
+from signalcraft.storage import outbox
 from signalcraft.storage.db import Tx
 
 TAG: Final = ["channels"]
-_NOT_WRITTEN: Final = frozenset(
-    ("id", "state", "broken_why", "broken_at", "last_sent_at", "secrets", "warnings", "created_at", "updated_at")
-)
+_TOLD: Final = ("id", "state", "broken_why", "broken_at", "last_sent_at", "previous_until", "secrets", "warnings")
+_NOT_WRITTEN: Final = frozenset((*_TOLD, "health", "created_at", "updated_at"))
 """What we tell of a channel and a client may send back: it changes nothing."""
+_LOOK_S: Final = 0.1
 T = TypeVar("T")
 
 
@@ -45,6 +53,7 @@ class ChannelOut(Struct, frozen=True, kw_only=True):
     """A channel. `config` holds what is no secret, `secrets` the names of the secrets that are set.
 
     `broken`: it takes nothing until a person mends what `broken_why` says; what is owed to it stays owed.
+    `previous_until`: until then an earlier secret signs too.
     """
 
     id: str
@@ -55,17 +64,20 @@ class ChannelOut(Struct, frozen=True, kw_only=True):
     broken_why: str | None
     broken_at: str | None
     last_sent_at: str | None
+    previous_until: str | None
     config: dict[str, Any]
     secrets: list[str]
     warnings: list[str]
+    health: ChannelHealth
     created_at: str
     updated_at: str
 
 
 class ChannelMade(ChannelOut, frozen=True, kw_only=True):
-    """The same, with a secret that was made here: told this once."""
+    """The same, with a secret that was made here: told this once. `setup`: what to do at the vendor."""
 
     secret: str | None
+    setup: list[SetupStep]
 
 
 class ChannelPage(Struct, frozen=True):
@@ -83,12 +95,28 @@ class ChannelRotateIn(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TestedChannel(Struct, frozen=True):
-    """The delivery that is owed: see /api/deliveries for what became of it."""
+    """The delivery that is owed, and what became of it by now: see /api/deliveries/{id} for the rest.
+
+    state: owed, sending, sent, failed, dropped. `said`: what the vendor answered; null as long as it did not.
+    """
 
     delivery_id: str
+    state: str
+    said: str | None
 
 
-def out(tx: Tx, registry: Registry, row: rows.Channel) -> ChannelOut:
+class ManifestOut(Struct, frozen=True, kw_only=True):
+    """A Slack app's manifest, YAML. `suits`: the mode for this box, and why; `create_url`: Slack's page for it."""
+
+    mode: Mode
+    suits: Mode
+    why: str
+    manifest: str
+    create_url: str
+    actions_url: str
+
+
+def out(tx: Tx, registry: Registry, row: rows.Channel, health: ChannelHealth) -> ChannelOut:
     """A channel as it leaves."""
     seen = channels.seen(tx, registry, row)
     return ChannelOut(
@@ -100,20 +128,29 @@ def out(tx: Tx, registry: Registry, row: rows.Channel) -> ChannelOut:
         broken_why=row.broken_why,
         broken_at=show_time(row.broken_ms),
         last_sent_at=show_time(row.last_sent_ms),
+        previous_until=show_time(row.previous_until_ms),
         config=row.config,
         secrets=list(seen.secrets),
         warnings=list(seen.warnings),
+        health=health,
         created_at=time_of(row.created_ms),
         updated_at=time_of(row.updated_ms),
     )
 
 
-def _made(shown: ChannelOut, once: Once) -> ChannelMade:
-    return ChannelMade(**{name: getattr(shown, name) for name in shown.__struct_fields__}, secret=once.secret)
+def _made(house: House, shown: ChannelOut, once: Once) -> ChannelMade:
+    fields = {name: getattr(shown, name) for name in shown.__struct_fields__}
+    steps = forms.setup(CHANNEL_KINDS[shown.kind], house.settings, {"secret": once.secret, "name": shown.name})
+    return ChannelMade(**fields, secret=once.secret, setup=steps)
 
 
 async def _shown(house: House, caller: Caller, channel_id: int) -> ChannelOut:
-    return await house.db.read(lambda tx: out(tx, house.registry, rows.get(tx, caller.workspace_id, channel_id)))
+    def read(tx: Any) -> ChannelOut:
+        row = rows.get(tx, caller.workspace_id, channel_id)
+        health = channels_health(tx, caller.workspace_id, house.now(), [row.id])
+        return out(tx, house.registry, row, health[row.id])
+
+    return await house.db.read(read)
 
 
 async def _change(request: Request[Any, Any, Any], house: House, caller: Caller, work: Callable[[Edit], T]) -> T:
@@ -129,7 +166,8 @@ async def list_channels(house: TheHouse, caller: TheCaller, limit: Limit = 50, c
 
     def read(tx: Any) -> ChannelPage:
         page, more = page_of(rows.every(tx, caller.workspace_id), limit, cursor)
-        return ChannelPage([out(tx, house.registry, row) for row in page], more)
+        health = channels_health(tx, caller.workspace_id, house.now(), [row.id for row in page])
+        return ChannelPage([out(tx, house.registry, row, health[row.id]) for row in page], more)
 
     return await house.db.read(read)
 
@@ -152,7 +190,7 @@ async def create_channel(
         return row.id, once
 
     channel_id, once = await _change(request, house, caller, work)
-    return _made(await _shown(house, caller, channel_id), once)
+    return _made(house, await _shown(house, caller, channel_id), once)
 
 
 @get(
@@ -248,7 +286,7 @@ async def rotate_channel(
         return channels.rotate(edit, row, how.overlap_minutes, how.secret)
 
     once = await house.configure.change(caller.workspace_id, caller.actor, work)
-    return _made(await _shown(house, caller, channel_id), once)
+    return _made(house, await _shown(house, caller, channel_id), once)
 
 
 @post(
@@ -259,17 +297,69 @@ async def rotate_channel(
     tags=TAG,
     status_code=202,
 )
-async def test_channel(house: TheHouse, caller: TheCaller, id: FromPath[str]) -> TestedChannel:
+async def test_channel(
+    house: TheHouse,
+    caller: TheCaller,
+    id: FromPath[str],
+    wait_seconds: Annotated[
+        int,
+        QueryParameter(name="wait_seconds", ge=0, le=20, description="How long the vendor's answer is waited for."),
+    ] = 0,  # noqa: PT028 - a route, not a test
+) -> TestedChannel:
     """A test message is owed to it and sent at once, also where it is marked broken."""
     channel_id = ids.parse(id)
 
     def work(edit: Edit) -> int:
         return channels.try_out(edit, rows.get(edit.tx, edit.workspace_id, channel_id))
 
-    return TestedChannel(ids.show(await house.configure.change(caller.workspace_id, caller.actor, work)))
+    delivery_id = await house.configure.change(caller.workspace_id, caller.actor, work)
+    if wait_seconds:
+        house.deliver.wake()
+    return await _answered(house, caller, delivery_id, wait_seconds)
+
+
+async def _answered(house: House, caller: Caller, delivery_id: int, wait_s: float) -> TestedChannel:
+    """What became of a test: waits for the first answer, also one after which it is tried again."""
+    until_s = time.monotonic() + wait_s
+    while True:
+        held = await house.db.read(lambda tx: outbox.get(tx, caller.workspace_id, delivery_id))
+        over = held.state in ("sent", "failed", "dropped") or held.last_error is not None
+        if over or time.monotonic() >= until_s or house.stopping:
+            live = house.registry.snapshot.channels.get(held.channel_id)
+            took = f"{live.module.LABEL} took it" if held.state == "sent" and live is not None else None
+            return TestedChannel(ids.show(delivery_id), held.state, took or held.last_error)
+        await asyncio.sleep(_LOOK_S)
+
+
+@get(
+    "/api/channels/slack/manifest",
+    guards=[scopes("config:read")],
+    summary="The manifest of a Slack app for this box",
+    operation_id="get_slack_manifest",
+    tags=TAG,
+)
+async def get_manifest(
+    house: TheHouse,
+    caller: TheCaller,
+    mode: Annotated[
+        Mode | None, QueryParameter(name="mode", description="socket or http; left out: what suits this box.")
+    ] = None,
+) -> ManifestOut:
+    """For "Create New App, From a manifest" in Slack: our scopes, and how presses of buttons come back."""
+    public_url = house.settings.http.public_url
+    best, why = suits(public_url)
+    text = manifest(mode or best, public_url)
+    return ManifestOut(
+        mode=mode or best,
+        suits=best,
+        why=why,
+        manifest=text,
+        create_url=create_link(text),
+        actions_url=forms.base_url(house.settings) + ACTIONS_PATH,
+    )
 
 
 ROUTES: Final = [
     list_channels, create_channel, get_channel, replace_channel, change_channel, delete_channel, rotate_channel,
-    test_channel,
+    test_channel, get_manifest,
 ]  # fmt: skip

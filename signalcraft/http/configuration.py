@@ -8,12 +8,15 @@ from litestar import get, patch, post
 from litestar.params import JSONBody
 from msgspec import Struct
 
+from signalcraft.config import Settings
 from signalcraft.domain import ids, matcher, severity
+from signalcraft.domain.setup import SetupStep
 from signalcraft.errors import Invalid
 from signalcraft.http.auth import TheCaller, scopes, step_up
 from signalcraft.http.wire import TheHouse
 from signalcraft.services import applyfile
 from signalcraft.services.configure import workspace
+from signalcraft.services.forms import FormField, fields, setup
 from signalcraft.services.kinds import CHANNEL_KINDS, SOURCE_KINDS, Kind, schema
 
 TAG: Final = ["configuration"]
@@ -33,11 +36,16 @@ class WorkspaceOut(Struct, frozen=True):
 
 
 class KindOut(Struct, frozen=True):
-    """A kind of integration or channel. `config_schema`: JSON schema of its `config`; secrets are `writeOnly`."""
+    """A kind of integration or channel. `config_schema`: JSON schema of its `config`; secrets are `writeOnly`.
+
+    `fields`: the same as a form asks for it; `setup`: what a person does at the vendor, with this box's addresses.
+    """
 
     kind: str
     label: str
     config_schema: dict[str, Any]
+    fields: list[FormField]
+    setup: list[SetupStep]
 
 
 class ConditionsOut(Struct, frozen=True):
@@ -113,11 +121,11 @@ def _out(workspace_id: int, seen: workspace.Seen) -> WorkspaceOut:
 
 
 @get("/api/kinds", guards=[scopes("config:read")], summary="What can be configured", operation_id="kinds", tags=TAG)
-async def kinds(caller: TheCaller) -> KindsOut:
+async def kinds(house: TheHouse, caller: TheCaller) -> KindsOut:
     """Each kind of integration and channel with the schema of what it needs, and the words of conditions."""
     return KindsOut(
-        integrations=[_kind(kind) for kind in SOURCE_KINDS.values()],
-        channels=[_kind(kind) for kind in CHANNEL_KINDS.values()],
+        integrations=[_kind(kind, house.settings) for kind in SOURCE_KINDS.values()],
+        channels=[_kind(kind, house.settings) for kind in CHANNEL_KINDS.values()],
         conditions=ConditionsOut(
             fields=[*matcher.FIELDS, "tags.<key>"],
             operators=list(matcher.OPERATORS),
@@ -127,8 +135,8 @@ async def kinds(caller: TheCaller) -> KindsOut:
     )
 
 
-def _kind(kind: Kind) -> KindOut:
-    return KindOut(kind.name, kind.label, schema(kind))
+def _kind(kind: Kind, settings: Settings) -> KindOut:
+    return KindOut(kind.name, kind.label, schema(kind), fields(kind), setup(kind, settings))
 
 
 @post(

@@ -14,6 +14,7 @@ from signalcraft.domain import ids
 from signalcraft.domain.group import Group
 from signalcraft.errors import NotFound
 from signalcraft.http.shapes import DeliveryOut, GroupOut, delivery_out, group_out
+from signalcraft.http.states import IntegrationHealth
 from signalcraft.http.wire import ActorOut, actor_out, time_of
 from signalcraft.storage import groups, journal, lists
 from signalcraft.storage.db import Tx
@@ -43,13 +44,22 @@ class DeliveryChanged(Struct, frozen=True):
     delivery: DeliveryOut
 
 
+class IntegrationHeard(Struct, frozen=True):
+    """An integration spoke, or was sent away: how it does now."""
+
+    id: str
+    health: IntegrationHealth
+
+
 class Reset(Struct, frozen=True):
     """Something was missed that cannot be caught up with: read the lists anew."""
 
     why: str
 
 
-def sse(event: Literal["group", "delivery", "health", "reset"], data: Any, number: int | None = None) -> bytes:
+def sse(
+    event: Literal["group", "delivery", "integration", "health", "reset"], data: Any, number: int | None = None
+) -> bytes:
     """One event. `number`: its place in the journal, which the browser sends back as Last-Event-ID."""
     lines = [] if number is None else [b"id: " + ids.show(number).encode()]
     lines += [b"event: " + event.encode(), b"data: " + _ENCODER.encode(data), b"", b""]

@@ -10,23 +10,28 @@ from litestar import Request, delete, get, patch, post, put
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from signalcraft.config import Settings
 from signalcraft.domain import ids
+from signalcraft.domain.setup import SetupStep
 from signalcraft.errors import Fault, Invalid
 from signalcraft.http.auth import Caller, TheCaller, scopes, step_up
 from signalcraft.http.pages import page_of
+from signalcraft.http.payloads import list_payloads
+from signalcraft.http.states import IntegrationHealth, integrations_health
 from signalcraft.http.wire import Cursor, Limit, TheHouse, show_id, show_time, time_of
-from signalcraft.services import trial
+from signalcraft.services import forms, trial
 from signalcraft.services.applyfile import drafted, flat
 from signalcraft.services.configure import Edit, integrations
 from signalcraft.services.configure.edit import Once
 from signalcraft.services.house import House
+from signalcraft.services.kinds import SOURCE_KINDS
 from signalcraft.services.registry import Registry
 from signalcraft.storage import integrations as rows
 from signalcraft.storage.db import Tx
 
 TAG: Final = ["integrations"]
 _NOT_WRITTEN: Final = frozenset(
-    ("id", "secrets", "token_hint", "previous_until", "warnings", "created_at", "updated_at")
+    ("id", "secrets", "token_hint", "previous_until", "warnings", "health", "created_at", "updated_at")
 )
 """What we tell of an integration and a client may send back: it changes nothing."""
 D = TypeVar("D")
@@ -63,16 +68,21 @@ class IntegrationOut(Struct, frozen=True, kw_only=True):
     token_hint: str
     previous_until: str | None
     warnings: list[str]
+    health: IntegrationHealth
     created_at: str
     updated_at: str
 
 
 class IntegrationMade(IntegrationOut, frozen=True, kw_only=True):
-    """The same, with what is told this once: the token, the address with it in, and a secret that was made here."""
+    """The same, with what is told this once: the token, the address with it in, and a secret that was made here.
+
+    `setup`: what to do at the sender, with all that filled in.
+    """
 
     token: str | None
     webhook_url: str | None
     secret: str | None
+    setup: list[SetupStep]
 
 
 class IntegrationPage(Struct, frozen=True):
@@ -106,7 +116,7 @@ class TestedIntegration(Struct, frozen=True):
     group_id: str | None
 
 
-def out(tx: Tx, registry: Registry, row: rows.Integration) -> IntegrationOut:
+def out(tx: Tx, registry: Registry, row: rows.Integration, health: IntegrationHealth) -> IntegrationOut:
     """An integration as it leaves."""
     seen = integrations.seen(tx, registry, row)
     return IntegrationOut(
@@ -119,15 +129,23 @@ def out(tx: Tx, registry: Registry, row: rows.Integration) -> IntegrationOut:
         token_hint=row.token_hint,
         previous_until=show_time(row.previous_until_ms),
         warnings=list(seen.warnings),
+        health=health,
         created_at=time_of(row.created_ms),
         updated_at=time_of(row.updated_ms),
     )
 
 
-def made(shown: IntegrationOut, once: Once) -> IntegrationMade:
+def made(shown: IntegrationOut, once: Once, settings: Settings) -> IntegrationMade:
     """The same with what is told once."""
     fields = {name: getattr(shown, name) for name in shown.__struct_fields__}
-    return IntegrationMade(**fields, token=once.token, webhook_url=once.webhook_url, secret=once.secret)
+    known = {"webhook_url": once.webhook_url, "secret": once.secret, "name": shown.name}
+    return IntegrationMade(
+        **fields,
+        token=once.token,
+        webhook_url=once.webhook_url,
+        secret=once.secret,
+        setup=forms.setup(SOURCE_KINDS[shown.kind], settings, known),
+    )
 
 
 async def draft_of(request: Request[Any, Any, Any], of: type[D], not_written: frozenset[str]) -> D:
@@ -164,7 +182,8 @@ async def list_integrations(
 
     def read(tx: Any) -> IntegrationPage:
         page, more = page_of(rows.every(tx, caller.workspace_id), limit, cursor)
-        return IntegrationPage([out(tx, house.registry, row) for row in page], more)
+        health = integrations_health(tx, house, caller.workspace_id, [row.id for row in page])
+        return IntegrationPage([out(tx, house.registry, row, health[row.id]) for row in page], more)
 
     return await house.db.read(read)
 
@@ -187,11 +206,16 @@ async def create_integration(
         return row.id, once
 
     integration_id, once = await _change(request, house, caller, work)
-    return made(await _shown(house, caller, integration_id), once)
+    return made(await _shown(house, caller, integration_id), once, house.settings)
 
 
 async def _shown(house: House, caller: Caller, integration_id: int) -> IntegrationOut:
-    return await house.db.read(lambda tx: out(tx, house.registry, rows.get(tx, caller.workspace_id, integration_id)))
+    def read(tx: Any) -> IntegrationOut:
+        row = rows.get(tx, caller.workspace_id, integration_id)
+        health = integrations_health(tx, house, caller.workspace_id, [row.id])
+        return out(tx, house.registry, row, health[row.id])
+
+    return await house.db.read(read)
 
 
 @get(
@@ -296,7 +320,7 @@ async def rotate_integration(
         return integrations.rotate(edit, row, how.what, how.overlap_minutes, how.secret)
 
     once = await house.configure.change(caller.workspace_id, caller.actor, work)
-    return made(await _shown(house, caller, integration_id), once)
+    return made(await _shown(house, caller, integration_id), once, house.settings)
 
 
 @post(
@@ -328,5 +352,5 @@ async def try_integration(
 
 ROUTES: Final = [
     list_integrations, create_integration, get_integration, replace_integration, change_integration,
-    delete_integration, rotate_integration, try_integration,
+    delete_integration, rotate_integration, try_integration, list_payloads,
 ]  # fmt: skip

@@ -18,9 +18,11 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from signalcraft.domain import ids
+from signalcraft.domain.roles import Access
 from signalcraft.errors import Busy
 from signalcraft.http.auth import Caller, TheCaller, scopes
-from signalcraft.http.feed import Feed, Reset, catch_up, sse
+from signalcraft.http.feed import Feed, IntegrationHeard, Reset, catch_up, sse
+from signalcraft.http.states import integrations_health
 from signalcraft.http.wire import TheHouse
 from signalcraft.services.health import Report
 from signalcraft.services.house import House
@@ -75,6 +77,8 @@ class Live:
         self._counts_wait = False
         self._health = b""
         self._health_s = 0.0
+        self._heard = 0
+        self._heard_s = 0.0
 
     @property
     def streams(self) -> int:
@@ -128,6 +132,7 @@ class Live:
             self._counts_s = loop_s if counts else self._counts_s
             self._counts_wait = not counts
             await self._feed(counts)
+        await self._tell_heard()
         await self._tell_health()
         joining, self._joining = self._joining, []
         for one in joining:
@@ -143,6 +148,26 @@ class Live:
                 for one in self._open:
                     if one.caller.workspace_id == workspace_id:
                         one.put(events, feed.cursor)
+
+    async def _tell_heard(self) -> None:
+        """Whose integrations spoke or were sent away since the last look, once a second at most."""
+        heard, loop_s = self._house.ingest.heard, asyncio.get_running_loop().time()
+        if heard.version == self._heard or loop_s - self._heard_s < COUNTS_S:
+            return
+        spoke, self._heard, self._heard_s = heard.since(self._heard), heard.version, loop_s
+        known = self._house.registry.snapshot.integrations
+        listening = [one for one in self._open if one.caller.may(Access("integrations", "read"))]
+        for workspace_id in {one.caller.workspace_id for one in listening}:
+            own = [number for number in spoke if number in known and known[number].workspace_id == workspace_id]
+            if not own:
+                continue
+            found = await self._house.db.read(
+                partial(integrations_health, house=self._house, workspace_id=workspace_id, integration_ids=own)
+            )
+            events = [sse("integration", IntegrationHeard(ids.show(number), one)) for number, one in found.items()]
+            for one in listening:
+                if one.caller.workspace_id == workspace_id:
+                    one.put(events, 0)
 
     async def _begin(self, one: Subscriber) -> None:
         """A stream begins with how everything is, and with what it missed; from there on it gets what all get."""
@@ -207,9 +232,10 @@ async def live(
         str | None, QueryParameter(name="last_event_id", description="Where the header Last-Event-ID cannot be set.")
     ] = None,
 ) -> Stream:
-    """Server-sent events: `group`, `delivery`, `health`, `reset`. Ids are journal numbers; Last-Event-ID catches up.
+    """Server-sent events: `group`, `delivery`, `integration`, `health`, `reset`.
 
-    After a `reset` the lists are to be read anew. A comment every 15 seconds keeps the connection open.
+    Ids are journal numbers; Last-Event-ID catches up. After a `reset` the lists are to be read anew. A comment every 15
+    seconds keeps the connection open.
     """
     if request.scope["state"].get("head"):
         return Stream(_nothing(), media_type="text/event-stream")

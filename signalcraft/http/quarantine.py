@@ -5,16 +5,28 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any, Final
 
+import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
 from signalcraft.domain import ids
-from signalcraft.errors import Unreadable
+from signalcraft.errors import Invalid, Unreadable
 from signalcraft.http.auth import TheCaller, scopes
 from signalcraft.http.events import raw
-from signalcraft.http.wire import Cursor, Limit, TheHouse, among, cursor_of, read_cursor, show_id, time_of
-from signalcraft.services.quarantine import drop
+from signalcraft.http.wire import (
+    Cursor,
+    Limit,
+    TheHouse,
+    among,
+    cursor_of,
+    named,
+    read_cursor,
+    show_id,
+    show_time,
+    time_of,
+)
+from signalcraft.services.quarantine import drop, replay_all, tried
 from signalcraft.storage import lists
 
 STATES: Final = ("quarantined", "replayed", "dropped")
@@ -26,6 +38,7 @@ class HeldOut(Struct, frozen=True, kw_only=True):
 
     id: str
     integration: str | None
+    integration_id: str
     received_at: str
     state: str
     why: str | None
@@ -44,6 +57,7 @@ class HeldDetail(Struct, frozen=True, kw_only=True):
 
     id: str
     integration: str | None
+    integration_id: str
     received_at: str
     state: str
     why: str | None
@@ -69,6 +83,60 @@ class Replayed(Struct, frozen=True):
     id: str
     state: str
     events: list[ReceiptOut]
+
+
+class TryReadingIn(Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of the integration's kind to read with, over those that it has."""
+
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class WouldBe(Struct, frozen=True, kw_only=True):
+    """One event that would be read. kind, severity and status: see an event."""
+
+    kind: str
+    status: str | None
+    severity: str | None
+    title: str | None
+    message: str
+    project: str | None
+    environment: str | None
+    dedup_key: str | None
+    source_event_id: str | None
+    link: str | None
+    tags: dict[str, str]
+    occurred_at: str | None
+    users: int | None
+
+
+class TriedReading(Struct, frozen=True, kw_only=True):
+    """What the webhook would say with these settings; or `why` it still cannot be read, and at which `path` of it."""
+
+    readable: bool
+    why: str | None
+    path: str | None
+    events: list[WouldBe]
+
+
+class ReplayAllIn(Struct, frozen=True, forbid_unknown_fields=True):
+    """`integration`: its id or name."""
+
+    integration: str
+
+
+class StillUnreadable(Struct, frozen=True):
+    """One that waits on, and why."""
+
+    id: str
+    why: str
+
+
+class ReplayedAll(Struct, frozen=True):
+    """How many were read, and which could not be. `left` still wait, these among them."""
+
+    replayed: int
+    failed: list[StillUnreadable]
+    left: int
 
 
 class Dropped(Struct, frozen=True):
@@ -103,6 +171,7 @@ async def list_quarantine(
             HeldOut(
                 id=ids.show(held.id),
                 integration=names.get(held.integration_id),
+                integration_id=ids.show(held.integration_id),
                 received_at=time_of(held.received_ms),
                 state=held.state,
                 why=held.why,
@@ -136,6 +205,7 @@ async def get_quarantined(house: TheHouse, caller: TheCaller, id: FromPath[str])
         return HeldDetail(
             id=ids.show(kept.id),
             integration=lists.integration_names(tx, caller.workspace_id).get(kept.integration_id),
+            integration_id=ids.show(kept.integration_id),
             received_at=time_of(kept.received_ms),
             state=kept.state,
             why=kept.why,
@@ -188,6 +258,61 @@ async def replay(house: TheHouse, caller: TheCaller, id: FromPath[str]) -> Repla
 
 
 @post(
+    "/api/quarantine/{id:str}/try",
+    guards=[scopes("alerts:read")],
+    summary="See how it would be read",
+    operation_id="try_quarantined",
+    tags=TAG,
+    status_code=200,
+)
+async def try_it(
+    house: TheHouse, caller: TheCaller, id: FromPath[str], data: JSONBody[TryReadingIn | None] = None
+) -> TriedReading:
+    """Reads it with its integration's settings and those given here over them. Nothing changes, nobody is told."""
+    given = data.config if data is not None else {}
+    read = await tried(house.ingest, caller.workspace_id, ids.parse(id), given)
+    events = [
+        WouldBe(
+            kind=event.kind,
+            status=event.status,
+            severity=None if event.severity is None else event.severity.label,
+            title=event.title,
+            message=event.message,
+            project=event.project,
+            environment=event.environment,
+            dedup_key=event.dedup_key,
+            source_event_id=event.source_event_id,
+            link=event.link,
+            tags=event.tags,
+            occurred_at=show_time(event.occurred_ms),
+            users=event.users,
+        )
+        for event in read.events
+    ]
+    return TriedReading(readable=read.why is None, why=read.why, path=read.path or None, events=events)
+
+
+@post(
+    "/api/quarantine/replay",
+    guards=[scopes("alerts:write")],
+    summary="Read all of an integration's again",
+    operation_id="replay_quarantine",
+    tags=TAG,
+    status_code=200,
+)
+async def replay_everything(house: TheHouse, caller: TheCaller, data: JSONBody[ReplayAllIn]) -> ReplayedAll:
+    """What waits of one integration, the oldest first, at most 200 at once: ask again while some are left."""
+    names = await house.db.read(lambda tx: lists.integration_names(tx, caller.workspace_id))
+    found = named([data.integration], names)
+    if not found:
+        raise Invalid("no such integration", path="integration")
+    done = await replay_all(house.ingest, caller.workspace_id, found[0], caller.actor)
+    return ReplayedAll(
+        done.replayed, [StillUnreadable(ids.show(one.inbox_id), one.why) for one in done.failed], done.left
+    )
+
+
+@post(
     "/api/quarantine/{id:str}/drop",
     guards=[scopes("alerts:write")],
     summary="Give it up",
@@ -202,4 +327,4 @@ async def drop_it(house: TheHouse, caller: TheCaller, id: FromPath[str]) -> Drop
     return Dropped(ids.show(inbox_id), "dropped")
 
 
-ROUTES = [list_quarantine, get_quarantined, get_quarantined_payload, replay, drop_it]
+ROUTES = [list_quarantine, get_quarantined, get_quarantined_payload, try_it, replay, replay_everything, drop_it]

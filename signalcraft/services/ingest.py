@@ -17,6 +17,7 @@ from signalcraft.domain.event import Event, HttpInbound, bounded
 from signalcraft.domain.group import Actor, Policy
 from signalcraft.errors import BadSignature, Busy, Conflict, DiskFull, Fault, NotFound, TooLarge, Unreadable
 from signalcraft.services import absorbing
+from signalcraft.services.heard import Heard
 from signalcraft.services.refusals import Refusals
 from signalcraft.services.registry import IntegrationLive, Registry, Snapshot
 from signalcraft.storage import counts, events, groups, inbox, journal
@@ -47,6 +48,7 @@ class Ingest:
         self.now = now
         self.policy = policy_of(settings)
         self.refusals = Refusals(db, now, settings.limits.webhooks_per_minute)
+        self.heard = Heard()
 
     async def receive(self, kind: str, token: str, inbound: HttpInbound) -> list[Receipt]:
         """One webhook, durably: returns after the commit.
@@ -66,17 +68,21 @@ class Ingest:
         over = not self.refusals.within_limit(live.workspace_id, now_ms)
         if over and self.settings.limits.overflow == "reject":
             self.refusals.note(live.workspace_id, live.id, "refused_limit", now_ms)
-            raise self.refusals.too_many(live.workspace_id)
+            problem = self.refusals.too_many(live.workspace_id)
+            self.heard.sent_away(live.id, problem.detail, now_ms)
+            raise problem
         try:
             try:
                 said = self._said(snapshot, live, inbound, now_ms)
             except Unreadable as problem:
                 return await self._quarantine(live, inbound, problem.detail, now_ms)
-            return await self._keep(snapshot, live, inbound, said, now_ms, over)
+            receipts = await self._keep(snapshot, live, inbound, said, now_ms, over)
         except Busy as problem:
             why = "disk full" if isinstance(problem, DiskFull) else "overloaded"
             self.refusals.gap(live.workspace_id, why, now_ms)
             raise
+        self.heard.took(live.id, now_ms)
+        return receipts
 
     def _said(
         self, snapshot: Snapshot, live: IntegrationLive, inbound: HttpInbound, now_ms: int
@@ -99,7 +105,7 @@ class Ingest:
     def _verify(self, live: IntegrationLive, inbound: HttpInbound, now_ms: int) -> None:
         try:
             live.source.verify(live.config, inbound, now_ms)
-        except BadSignature:
+        except BadSignature as problem:
             if live.previous_config is not None and now_ms < (live.previous_until_ms or 0):
                 try:
                     live.source.verify(live.previous_config, inbound, now_ms)
@@ -107,6 +113,7 @@ class Ingest:
                 except BadSignature:
                     pass
             self.refusals.note(live.workspace_id, live.id, "refused_signature", now_ms)
+            self.heard.sent_away(live.id, problem.detail, now_ms)
             raise
 
     async def _keep(
@@ -195,6 +202,7 @@ class Ingest:
             return inbox_id
 
         inbox_id = await self.db.submit(work)
+        self.heard.took(live.id, now_ms)
         raise Quarantined(why, inbox_id)
 
     async def replay(self, workspace_id: int, inbox_id: int, actor: Actor) -> list[Receipt]:

@@ -13,11 +13,13 @@ import hmac
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qs
 
+import msgspec
 from msgspec import Meta, Struct
 
-from signalcraft.domain import severity
+from signalcraft.domain import mapping, severity
 from signalcraft.domain.event import Event, HttpInbound, Kind, Secret, Status
 from signalcraft.domain.reading import first_text, json_of, obj, tag_text, tags_of, text, time_ms, whole
+from signalcraft.domain.setup import SetupStep
 from signalcraft.domain.severity import Severity
 from signalcraft.errors import BadSignature, Unreadable
 
@@ -29,6 +31,40 @@ _PREFIX: Final = "whsec_"
 _TOLERANCE_S: Final = 300
 _HEX_HEADERS: Final = ("x-signature-256", "x-hub-signature-256")
 
+MAPPED: Final = (
+    "title", "message", "severity", "status", "project", "environment", "dedup_key", "link", "occurred_at", "users",
+    "source_event_id", mapping.EACH,
+)  # fmt: skip
+"""What a mapping may name, beside `tags.<key>`."""
+MEANINGS: Final = (*severity.BY_NAME, "firing", "resolved", "acknowledged", "test")
+"""What a sender's own words may mean."""
+SETUP: Final = (
+    SetupStep(
+        text="Try it from any shell: this opens an alert group.",
+        copy="""curl {webhook_url} \\
+  -H 'Content-Type: application/json' \\
+  -d '{"title": "A first try", "severity": "high", "environment": "production", "dedup_key": "try-1"}'""",
+    ),
+    SetupStep(
+        text="And this says that it is over: the same dedup_key.",
+        copy="""curl {webhook_url} \\
+  -d '{"dedup_key": "try-1", "status": "resolved"}'""",
+    ),
+    SetupStep(
+        text="Then let your program post its JSON to this address. Its own names for the fields are understood where "
+        "they are common ones; for others say under “Where the fields stand” where each one is.",
+        copy="{webhook_url}",
+    ),
+    SetupStep(
+        text="Only with a secret: every request must be signed, as Standard Webhooks does it, or with the hex "
+        "HMAC-SHA256 of the body in X-Signature-256. From a shell:",
+        copy="""body='{"title": "A signed try"}'
+sum=$(printf %s "$body" | openssl dgst -sha256 -hmac '{secret}' -r | cut -d' ' -f1)
+curl {webhook_url} -H "X-Signature-256: sha256=$sum" -d "$body\"""",
+    ),
+)
+"""What is done at the sender."""
+
 
 class Config(Struct, frozen=True, kw_only=True):
     """What a person fills in for one generic integration."""
@@ -39,25 +75,55 @@ class Config(Struct, frozen=True, kw_only=True):
             title="Secret",
             description="`whsec_` and base64 (Standard Webhooks), or any text. Without one, the address alone protects "
             "this integration.",
+            extra={"placeholder": "whsec_…"},
         ),
     ] = ""
     require_signature: Annotated[
         bool | None,
-        Meta(title="Require a signature", description="Left out: as soon as there is a secret."),
+        Meta(
+            title="Require a signature",
+            description="Left out: as soon as there is a secret.",
+            extra={"advanced": True},
+        ),
     ] = None
     default_severity: Annotated[
         str,
         Meta(
             title="Default severity",
             description="For alerts that say nothing of it: info, low, medium, high or critical.",
+            extra={"choices": tuple(severity.BY_NAME)},
         ),
     ] = ""
+    mapping: Annotated[
+        dict[str, str],
+        Meta(
+            title="Where the fields stand",
+            description="For bodies with other names or deeper down: our field, and its path in the body, as "
+            '`title = "incident.name"`. `each` is the path of the array, where there are several alerts in a body; '
+            "`tags.<key>` makes a tag; what begins with = is taken as text.",
+            extra={"advanced": True, "keys": MAPPED, "placeholder": "incident.name"},
+        ),
+    ] = msgspec.field(default_factory=dict)
+    words: Annotated[
+        dict[str, str],
+        Meta(
+            title="What its words mean",
+            description="The sender's own words for severity and status, and which of ours each one means, as "
+            '`sev1 = "critical"`.',
+            extra={"advanced": True, "values": MEANINGS, "placeholder": "sev1"},
+        ),
+    ] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.default_severity and severity.parse(self.default_severity) is None:
             raise ValueError(f"default_severity must be one of {', '.join(severity.BY_NAME)}")
         if self.secret.startswith(_PREFIX):
             _key(self.secret)
+
+
+def check(config: Config) -> list[tuple[str, str]]:
+    """What is wrong with the settings beyond their types, as (field, sentence)."""
+    return mapping.faults(config.mapping, config.words, MAPPED, MEANINGS)
 
 
 def _key(secret: str) -> bytes:
@@ -115,13 +181,16 @@ def read(config: Config, inbound: HttpInbound, now_ms: int) -> list[Event]:
     delivery = None
     if config.secret and "webhook-signature" in inbound.headers:  # then verify has checked it
         delivery = inbound.headers.get("webhook-id")
+    several = body
     if type(body) is dict:
-        return [_event(body, config, "", f"webhook:{delivery}" if delivery else None)]
-    if type(body) is not list:
+        several = mapping.members(body, config.mapping) if mapping.EACH in config.mapping else None
+        if several is None:
+            return [_event(body, config, "", f"webhook:{delivery}" if delivery else None, body)]
+    if type(several) is not list:
         raise Unreadable("the body is neither a JSON object nor an array of them")
     return [
-        _event(member, config, f"[{n}]", f"webhook:{delivery}:{n}" if delivery else None)
-        for n, member in enumerate(body)
+        _event(member, config, f"[{n}]", f"webhook:{delivery}:{n}" if delivery else None, body)
+        for n, member in enumerate(several)
     ]
 
 
@@ -182,11 +251,14 @@ _SEEN: Final = frozenset(("acknowledged", "acknowledge", "ack", "acked"))
 _STATES_THAT_GRADE: Final = frozenset(("critical", "crit", "disaster", "major", "warning", "warn", "minor"))
 
 
-def _event(body: object, config: Config, path: str, delivery: str | None) -> Event:
+def _event(body: object, config: Config, path: str, delivery: str | None, around: object) -> Event:
     if type(body) is not dict:
         raise Unreadable("a member of the array is not an object", path=path)
+    if config.mapping:
+        body = mapping.laid_over(body, around, config.mapping)
     tags = _tags(body)
-    state, grade = _word(body, _STATUSES), _word(body, _SEVERITIES)
+    words = {word.lower(): meaning for word, meaning in config.words.items()}
+    state, grade = _word(body, _STATUSES, words), _word(body, _SEVERITIES, words)
     kind, status = _status(state if state is not None else grade)
     how_bad = _WORDS.get(grade or "")
     if how_bad is None and state in _STATES_THAT_GRADE:
@@ -234,9 +306,9 @@ def _named(body: dict[str, Any], names: tuple[str, ...]) -> str | None:
     return None
 
 
-def _word(body: dict[str, Any], names: tuple[str, ...]) -> str | None:
+def _word(body: dict[str, Any], names: tuple[str, ...], words: dict[str, str]) -> str | None:
     found = _named(body, names)
-    return None if found is None else found.lower()
+    return None if found is None else words.get(found.lower(), found.lower())
 
 
 def _status(word: str | None) -> tuple[Kind, Status]:

@@ -146,6 +146,16 @@ def quarantined(tx: Tx, workspace_id: int, before: int | None = None, limit: int
     return [_kept(row) for row in rows]
 
 
+def waiting_of(tx: Tx, workspace_id: int, integration_id: int) -> list[int]:
+    """The ids of what waits in quarantine of one integration, oldest first."""
+    rows = tx.all(
+        "select id from inbox where workspace_id = ? and state <> 'read' and state = 'quarantined'"
+        " and integration_id = ? order by id",
+        (workspace_id, integration_id),
+    )
+    return [number for (number,) in rows]
+
+
 def leave_quarantine(tx: Tx, workspace_id: int, inbox_id: int, state: str) -> None:
     """Marks a quarantined webhook replayed or dropped. Raises NotFound, and Conflict when it is not in quarantine."""
     now = tx.value("select state from inbox where id = ? and workspace_id = ?", (inbox_id, workspace_id))

@@ -24,7 +24,8 @@ def put_in(world: World, raw: bytes = RAW) -> str:
 def test_a_webhook_in_quarantine_is_listed_and_shown_whole(world: World) -> None:
     number = put_in(world)
     (item,) = [i for i in world.get("/api/quarantine")["items"] if i["id"] == number]
-    assert item.keys() == {"id", "integration", "received_at", "state", "why", "stored_bytes"}
+    assert item.keys() == {"id", "integration", "integration_id", "received_at", "state", "why", "stored_bytes"}
+    assert item["integration_id"] == world.integrations["sentry"]["id"]
     assert (item["integration"], item["state"]) == ("sentry", "quarantined")
     assert item["why"]
     shown = world.get(f"/api/quarantine/{number}")
@@ -98,6 +99,51 @@ def test_what_was_read_when_it_came_is_not_in_quarantine(world: World) -> None:
             problem(world.api.post(f"/api/quarantine/{ids.show(inbox_id)}/{verb}"), 404)
 
 
+NESTED = b"""{"incident": {"text": "Disk of db-1 is full", "sev": "SEV1", "state": "done"}, "where": {"env": "prod"}}"""
+MAPPING = {"title": "incident.text", "severity": "incident.sev", "environment": "where.env", "tags.team": "=storage"}
+
+
+def mapped(world: World, name: str = "nested") -> tuple[str, str]:
+    """An integration whose bodies have their fields elsewhere, and one of them in quarantine."""
+    made = world.integration("generic", name)
+    answer = world.sends(name, NESTED, {"content-type": "application/json"})
+    return str(made["id"]), str(problem(answer, 422, "unreadable")["quarantine_id"])
+
+
+def test_a_reading_is_tried_before_anything_changes(world: World) -> None:
+    integration, number = mapped(world, "tried first")
+    before = world.post(f"/api/quarantine/{number}/try")
+    assert (before["readable"], before["events"]) == (False, [])
+    assert "no title" in before["why"]
+    config = {"mapping": MAPPING, "words": {"sev1": "critical"}}
+    after = world.post(f"/api/quarantine/{number}/try", {"config": config})
+    assert (after["readable"], after["why"], after["path"]) == (True, None, None)
+    (event,) = after["events"]
+    assert (event["title"], event["severity"], event["environment"]) == ("Disk of db-1 is full", "critical", "prod")
+    assert event["tags"] == {"team": "storage"}
+    assert world.get(f"/api/quarantine/{number}")["state"] == "quarantined"
+    assert world.get(f"/api/integrations/{integration}")["config"]["mapping"] == {}
+    wrong = {"config": {"mapping": {"titel": "incident.text"}}}
+    answer = world.api.post(f"/api/quarantine/{number}/try", json=wrong)
+    problem(answer, 422, "invalid", "config.mapping.titel")
+    problem(world.api.post(f"/api/quarantine/{number}/try", json={"config": {"maping": {}}}), 422, "invalid")
+
+
+def test_all_of_an_integration_are_read_again(world: World) -> None:
+    integration, first = mapped(world, "again")
+    hopeless = problem(world.sends("again", b"not json", {"content-type": "application/json"}), 422)["quarantine_id"]
+    elsewhere = put_in(world)
+    changed = world.api.patch(f"/api/integrations/{integration}", json={"config": {"mapping": MAPPING}})
+    assert changed.status_code == 200, changed.text
+    done = world.post("/api/quarantine/replay", {"integration": "again"})
+    assert (done["replayed"], done["left"]) == (1, 1)
+    assert [one["id"] for one in done["failed"]] == [hopeless]
+    assert world.get(f"/api/quarantine/{first}")["state"] == "replayed"
+    assert world.get(f"/api/quarantine/{elsewhere}")["state"] == "quarantined"
+    assert "Disk of db-1 is full" in [g["title"] for g in world.groups()]
+    problem(world.api.post("/api/quarantine/replay", json={"integration": "nobody"}), 422, "invalid", "integration")
+
+
 def test_pages_and_wrong_parameters(world: World) -> None:
     for _ in range(3):
         put_in(world)
@@ -114,6 +160,7 @@ def test_another_workspace_sees_none_of_it(world: World, other: Other) -> None:
     assert other.api.get("/api/quarantine").json()["items"] == []
     for rest in ("", "/payload"):
         problem(other.api.get(f"/api/quarantine/{number}{rest}"), 404, "not_found")
-    for verb in ("replay", "drop"):
+    for verb in ("replay", "drop", "try"):
         problem(other.api.post(f"/api/quarantine/{number}/{verb}"), 404, "not_found")
+    problem(other.api.post("/api/quarantine/replay", json={"integration": "sentry"}), 422, "invalid", "integration")
     assert world.get(f"/api/quarantine/{number}")["state"] == "quarantined"

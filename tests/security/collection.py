@@ -20,7 +20,8 @@ HEAD: Final = """\
 @key = sc_EXAMPLE
 """
 _SPARED: Final = {
-    "follow", "slack_actions", "show_answer_link", "use_answer_link", "get_api_page_file", "replay_quarantined"
+    "follow", "slack_actions", "show_answer_link", "use_answer_link", "get_api_page_file", "replay_quarantined",
+    "replay_quarantine",
 }  # fmt: skip
 """Streams, what others sign, and what needs a broken webhook that can be read by now."""
 

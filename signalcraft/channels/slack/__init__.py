@@ -14,12 +14,14 @@ from msgspec import Meta, Struct
 from signalcraft.channels.slack import blocks, text
 from signalcraft.channels.slack.errors import judge
 from signalcraft.channels.slack.hear import answer, hear, parse_payload
+from signalcraft.channels.slack.manifest import create_link, manifest, suits
 from signalcraft.domain.delivery import HttpCall, Note, Step
 from signalcraft.domain.event import Secret
+from signalcraft.domain.setup import SetupStep
 
 __all__ = [
-    "EDITS", "EDITS_PER_MINUTE", "GAP_MS", "KIND", "LABEL", "Config",
-    "answer", "check", "compose", "hear", "judge", "parse_payload",
+    "EDITS", "EDITS_PER_MINUTE", "GAP_MS", "KIND", "LABEL", "SETUP", "Config",
+    "answer", "check", "compose", "create_link", "hear", "judge", "manifest", "parse_payload", "suits",
 ]  # fmt: skip
 
 KIND: Final = "slack"
@@ -30,15 +32,53 @@ EDITS_PER_MINUTE: Final = 45  # chat.update is Tier 3: 50 a minute for a token, 
 
 API_URL: Final = "https://slack.com/api/"
 
+SETUP: Final = (
+    SetupStep(
+        text="Make a Slack app of your own: Create New App → From a manifest → your workspace, and paste this. Slack "
+        "does not have to review it, and it can read none of your messages.",
+        copy="{manifest}",
+        link="{manifest_link}",
+    ),
+    SetupStep(
+        text="Install App → Install to Workspace → Allow. Copy the Bot User OAuth Token, which starts with xoxb-.",
+        field="bot_token",
+    ),
+    SetupStep(
+        text="So that buttons work over HTTPS: Basic Information → App Credentials → Signing Secret.",
+        field="signing_secret",
+    ),
+    SetupStep(
+        text="So that buttons work in Socket Mode instead: Basic Information → App-Level Tokens → Generate, with the "
+        "scope connections:write. The token starts with xapp-.",
+        field="app_token",
+    ),
+    SetupStep(
+        text="The channel's ID stands at the foot of its details in Slack. In a private channel invite the bot:",
+        copy="/invite @SignalCraft",
+        field="channel",
+    ),
+)
+"""What is done in Slack."""
+
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person fills in. `api_url` is not theirs: the snapshot's builder sets it from `slack.api_url`."""
 
     bot_token: Annotated[
-        Secret, Meta(title="Bot token", description="Starts with xoxb-: your app's page, OAuth & Permissions.")
+        Secret,
+        Meta(
+            title="Bot token",
+            description="Starts with xoxb-: your app's page, OAuth & Permissions.",
+            extra={"placeholder": "xoxb-…"},
+        ),
     ]
     channel: Annotated[
-        str, Meta(title="Channel", description="The channel's ID (C0123ABCD, at the foot of its details) or #name.")
+        str,
+        Meta(
+            title="Channel",
+            description="The channel's ID (C0123ABCD, at the foot of its details) or #name.",
+            extra={"placeholder": "C0123ABCD"},
+        ),
     ]
     signing_secret: Annotated[
         Secret,
@@ -53,6 +93,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             title="App token",
             description="Starts with xapp-, scope connections:write. Makes buttons work by Socket Mode on a box that "
             "Slack cannot reach.",
+            extra={"placeholder": "xapp-…"},
         ),
     ] = ""
     api_url: Annotated[

@@ -16,6 +16,7 @@ from signalcraft.domain import ids
 from signalcraft.domain.event import Event
 from signalcraft.errors import Conflict, Invalid
 from signalcraft.services.configure.edit import Edit, Once, checked_name, difference, secret_difference
+from signalcraft.services.forms import base_url
 from signalcraft.services.kinds import SOURCE_KINDS, Kind, Parts, kind_named, read
 from signalcraft.services.registry import Registry, requires_signature, token_hash
 from signalcraft.storage import events
@@ -196,10 +197,7 @@ def seen(reader: Tx, registry: Registry, row: Integration) -> Seen:
 
 def webhook_url(settings: Settings, kind: str, token: str) -> str:
     """Where the sender posts to."""
-    base = settings.http.public_url
-    if not base:
-        base = "http://" + re.sub(r"^(0\.0\.0\.0|\[::\]|):", "localhost:", settings.http.listen)
-    return f"{base}/webhooks/{kind}/{token}"
+    return f"{base_url(settings)}/webhooks/{kind}/{token}"
 
 
 def fresh_secret(kind: Kind) -> str:

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from signalcraft.domain import severity
 from signalcraft.domain.event import Event, HttpInbound, Secret
 from signalcraft.domain.reading import json_of, obj, text
+from signalcraft.domain.setup import SetupStep
 from signalcraft.errors import BadSignature, Unreadable
 from signalcraft.sources.sentry import activity, issues, metric, occurrences
 from signalcraft.sources.sentry.told import Told, actor_of
@@ -23,6 +24,36 @@ from signalcraft.sources.sentry.told import Told, actor_of
 KIND: Final = "sentry"
 LABEL: Final = "Sentry"
 SCOPE: Final[Literal["kind", "integration"]] = "kind"  # an issue id means the same to every integration
+
+SETUP: Final = (
+    SetupStep(
+        text="In Sentry, as a manager or owner of the organization: Settings → Custom Integrations (older versions: "
+        "Developer Settings) → Create New Integration → Internal Integration → Next. Name it SignalCraft: alert rules "
+        "will show that name.",
+        copy="SignalCraft",
+        link="https://sentry.io/settings/developer-settings/new-internal/",
+    ),
+    SetupStep(text="Webhook URL: this address. Treat it like a password.", copy="{webhook_url}"),
+    SetupStep(
+        text="Alert Rule Action: on. Permissions: Issue & Event → Read. Webhooks: tick issue (it tells what was "
+        "resolved, archived or came back). comment shows comments in the timeline, error tells every single "
+        "event and is a lot. Then Save Changes."
+    ),
+    SetupStep(
+        text="Sentry now shows the Client Secret under Credentials, once and briefly. Paste it here: from then on "
+        "every webhook without its signature is refused.",
+        field="secret",
+    ),
+    SetupStep(
+        text="In Sentry, Alerts: add the action “Send a notification via SignalCraft” to your issue alerts and metric "
+        "alerts. Without a rule only the ticked webhooks arrive.",
+    ),
+    SetupStep(
+        text="In an alert rule choose Send Test Notification. Or from this box, signed as Sentry would:",
+        copy="signalcraft send sentry --integration '{name}' --title 'A first try' --level error",
+    ),
+)
+"""What is done in Sentry."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -33,6 +64,7 @@ class Config(Struct, frozen=True, kw_only=True):
         Meta(
             title="Client secret",
             description="The Client Secret of the internal integration in Sentry, or the secret of a service hook.",
+            extra={"placeholder": "64 hex digits"},
         ),
     ] = ""
     require_signature: Annotated[
@@ -41,6 +73,7 @@ class Config(Struct, frozen=True, kw_only=True):
             title="Require a signature",
             description="Left out: as soon as there is a secret. Switch it off for the legacy WebHooks plugin alone, "
             "which cannot sign; then only the address protects this integration.",
+            extra={"advanced": True},
         ),
     ] = None
     default_severity: Annotated[
@@ -48,6 +81,7 @@ class Config(Struct, frozen=True, kw_only=True):
         Meta(
             title="Default severity",
             description="For alerts that say nothing of it: info, low, medium, high or critical.",
+            extra={"choices": tuple(severity.BY_NAME)},
         ),
     ] = ""
 
