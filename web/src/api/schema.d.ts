@@ -4173,7 +4173,7 @@ export interface components {
             workspace: string;
             /** @enum {unknown} */
             role: "admin" | "member" | "owner" | "viewer";
-            roles: components["schemas"]["signalcraft.http.signin.RoleOut"][];
+            roles: components["schemas"]["RoleOut"][];
             access: string[];
             csrf_token: string;
             session: components["schemas"]["SessionNow"];
@@ -4650,12 +4650,30 @@ export interface components {
             ids: string[] | null;
         };
         /**
+         * RoleOut
+         * @description What somebody is in a workspace.
+         */
+        RoleOut: {
+            workspace: string;
+            /** @enum {unknown} */
+            role: "admin" | "member" | "owner" | "viewer";
+        };
+        /**
+         * RoleRow
+         * @description What people in a role may do: `alerts:write`, …
+         */
+        RoleRow: {
+            /** @enum {unknown} */
+            role: "admin" | "member" | "owner" | "viewer";
+            access: string[];
+        };
+        /**
          * RoleTable
          * @description The table that every request is held against. The most powerful role first; the order of `resources` is ours.
          */
         RoleTable: {
             resources: string[];
-            roles: components["schemas"]["signalcraft.http.people.RoleOut"][];
+            roles: components["schemas"]["RoleRow"][];
             scopes: components["schemas"]["ScopeOut"][];
         };
         /**
@@ -5498,24 +5516,6 @@ export interface components {
             commits: number;
             writes: number;
         };
-        /**
-         * RoleOut
-         * @description What people in a role may do: `alerts:write`, …
-         */
-        "signalcraft.http.people.RoleOut": {
-            /** @enum {unknown} */
-            role: "admin" | "member" | "owner" | "viewer";
-            access: string[];
-        };
-        /**
-         * RoleOut
-         * @description What somebody is in a workspace.
-         */
-        "signalcraft.http.signin.RoleOut": {
-            workspace: string;
-            /** @enum {unknown} */
-            role: "admin" | "member" | "owner" | "viewer";
-        };
     };
     responses: {
         /** @description The body is not JSON, or the request breaks HTTP. */
@@ -5996,6 +5996,8 @@ export interface operations {
                 sort?: string;
                 /** @description desc or asc. */
                 order?: string;
+                /** @description Those with the same one stand together: project, environment, source, severity, assignee. */
+                group_by?: string | null;
                 /** @description Items a page, at most 100. */
                 limit?: number;
                 /** @description `next` of the page before. */
