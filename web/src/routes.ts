@@ -8,6 +8,17 @@ export const { p, navigate, isActive, route } = createRouter({
   '/setup': () => import('./pages/setup/Page.svelte'),
   '/sign-in': () => import('./pages/sign-in/Page.svelte'),
   '/start': () => import('./pages/start/Page.svelte'),
+  '/rules': () => import('./pages/rules/Page.svelte'),
+  '/rules/:id': () => import('./pages/rules/Editor.svelte'),
+  '/rules/new': () => import('./pages/rules/Editor.svelte'),
+  '/settings': () => import('./pages/settings/Page.svelte'),
+  '/settings/api-keys': () => import('./pages/settings/api-keys/Page.svelte'),
+  '/settings/audit': () => import('./pages/settings/audit/Page.svelte'),
+  '/settings/configuration': () => import('./pages/settings/configuration/Page.svelte'),
+  '/settings/people': () => import('./pages/settings/people/Page.svelte'),
+  '/settings/security': () => import('./pages/settings/security/Page.svelte'),
+  '/settings/workspace': () => import('./pages/settings/workspace/Page.svelte'),
+  '/settings/system': () => import('./pages/settings/system/Page.svelte'),
   '*': () => import('./pages/lost/Page.svelte'),
 });
 

@@ -47,12 +47,12 @@ export const hooks = {
 const READS = new Set(['GET', 'HEAD']);
 
 async function send(request: Request): Promise<Response> {
-  const again = READS.has(request.method) ? null : request.clone();
+  const again = request.clone();
   const answer = await once(request);
   if (answer.status === 401 && !new URL(request.url).pathname.startsWith('/api/auth/sign-in')) {
     if ((await problemOf(answer.clone())).code === 'not_signed_in') hooks.onSignedOut();
   }
-  if (answer.status === 403 && again && (await problemOf(answer.clone())).code === 'step_up_needed') {
+  if (answer.status === 403 && (await problemOf(answer.clone())).code === 'step_up_needed') {
     if (await hooks.askStepUp()) return once(again);
   }
   return answer;

@@ -1,4 +1,5 @@
 /** What the live stream changes in the cache, whatever page is open. */
+import { me } from '../api/me.svelte';
 import { queries } from '../api/queries';
 import { live } from './live.svelte';
 
@@ -34,7 +35,11 @@ export function keepFresh(): () => void {
       if (delivery.group_id) refresh('group', delivery.group_id);
     }),
     live.on('health', (report) => queries.setQueryData(['health'], report)),
-    live.on('reset', () => void queries.invalidateQueries()),
+    live.on('reset', () => {
+      // Somebody may have been given another role meanwhile.
+      void me.ask();
+      void queries.invalidateQueries();
+    }),
   ];
   return () => ends.forEach((end) => end());
 }
