@@ -204,4 +204,8 @@ def of_the_query(failure: Failure, url: str) -> bool:
     became = re.findall(r"violates `type` at /properties/\w+/(oneOf/\d+ \(was \w+, became number\))?", failure.message)
     if became and all(became):  # 0.0 is a text to a list of texts, and 1.0 is a whole number
         return True
-    return any(len(values) > 1 for values in parse_qs(urlsplit(url).query, keep_blank_values=True).values())
+    asked = parse_qs(urlsplit(url).query, keep_blank_values=True)
+    violated = set(re.findall(r"violates `\w+` at /properties/(\w+)", failure.message))
+    if violated and all(asked.get(name) == [""] for name in violated):  # a filter without a value is none
+        return True
+    return any(len(values) > 1 for values in asked.values())
