@@ -2,6 +2,10 @@
 import { createRouter } from 'sv-router';
 
 export const { p, navigate, isActive, route } = createRouter({
+  '/': () => import('./pages/overview/Page.svelte'),
+  '/alert-groups': () => import('./pages/inbox/Page.svelte'),
+  '/alert-groups/:id': () => import('./pages/group/Page.svelte'),
+  '/deliveries': () => import('./pages/deliveries/Page.svelte'),
   '/join': () => import('./pages/join/Page.svelte'),
   '/profile': () => import('./pages/profile/Page.svelte'),
   '/reset': () => import('./pages/reset/Page.svelte'),
