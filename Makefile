@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 PY := .venv/bin/python
 READY := .venv/.ready
 CODE := signalcraft tests packaging
-# The dashboard: what npm installed, and what was built out of it. The build empties that folder first, stamp included.
+# The dashboard: what npm installed, and what was built out of it.
 MODULES := web/node_modules/.package-lock.json
 DASHBOARD := signalcraft/http/static/.built
 NPM := .ci/npm --silent

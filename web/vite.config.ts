@@ -1,16 +1,16 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
-import { pack } from './pack.js';
+import { packedInto } from './pack.js';
 
 // Where a SignalCraft listens while the pages are worked on: `make dev` beside `npm run dev`.
 const appliance = 'http://127.0.0.1:8080';
 const proxied = ['/api', '/health', '/metrics', '/webhooks', '/answer', '/share'];
 
 export default defineConfig({
-  plugins: [svelte(), pack()],
+  plugins: [svelte(), packedInto('../signalcraft/http/static')],
   // The appliance's policy lets no inline script, style or font through.
   build: {
-    outDir: '../signalcraft/http/static',
+    outDir: '../.build/dashboard',
     emptyOutDir: true,
     manifest: true,
     target: 'es2022',
