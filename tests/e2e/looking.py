@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 AXE: Final = ROOT / "web/node_modules/axe-core/axe.min.js"
 PICTURES: Final = ROOT / ".build/pictures"
 # A page asks who is signed in; that nobody is, is an answer, and the browser notes every 401.
-QUIET: Final = (r"401 .*/api/auth/(me|step-up|sign-in)",)
+QUIET: Final = (r"401 .*/api/auth/(me|step-up|sign-in)", r"404 .*/nowhere\)")
 REST = """
 Promise.all(document.getAnimations().filter((a) => a.effect?.getComputedTiming().iterations !== Infinity)
   .map((a) => a.finished.catch(() => null)))
