@@ -166,6 +166,7 @@ OF_TYPE: Final[dict[tuple[str, str], Any]] = {
     ("SubjectData", "audit"): [],
     ("SubjectData", "configuration"): ['channel "mail"'],
     ("Address", "url"): "https://alerts.example.com",
+    ("IntegrationStep", "refused_why"): None,
     ("RunbookOut", "text"): "# Checkout\n\n1. Look at the *pool*.",
     ("RunbookOut", "url"): "https://wiki.example.com/runbooks/checkout",
     ("RuleNamed", "name"): "production is for on call",

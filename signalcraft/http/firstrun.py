@@ -12,6 +12,7 @@ from signalcraft.domain import ids
 from signalcraft.domain.addresses import Allowed, objection
 from signalcraft.http.auth import TheCaller, scopes
 from signalcraft.http.wire import TheHouse, show_time, time_of
+from signalcraft.services.heard import Heard
 from signalcraft.storage import firstrun, lists
 
 TAG: Final = ["dashboard"]
@@ -46,7 +47,8 @@ class ChannelStep(Struct, frozen=True):
 class IntegrationStep(Struct, frozen=True):
     """The integration that a webhook came for first, else the newest one. `done`: one came and was kept.
 
-    `refused` and `quarantined`: webhooks of the last hour that had a wrong signature, or could not be read.
+    `refused_at`: a webhook was sent away since its settings were changed last, and why. `quarantined`: webhooks of the
+    last hour that could not be read.
     """
 
     done: bool
@@ -54,7 +56,8 @@ class IntegrationStep(Struct, frozen=True):
     name: str | None
     kind: str | None
     first_webhook_at: str | None
-    refused: int
+    refused_at: str | None
+    refused_why: str | None
     quarantined: int
 
 
@@ -91,7 +94,7 @@ async def get_first_run(house: TheHouse, caller: TheCaller) -> FirstRun:
 
     def read(tx: Any) -> FirstRun:
         channel = _channel(firstrun.channel(tx, caller.workspace_id))
-        integration = _integration(tx, caller.workspace_id, since_ms)
+        integration = _integration(tx, house.ingest.heard, caller.workspace_id, since_ms)
         alert = _alert(tx, caller.workspace_id)
         return FirstRun(
             done=channel.done and integration.done and alert.done,
@@ -127,19 +130,22 @@ def _channel(seen: firstrun.ChannelSeen | None) -> ChannelStep:
     return ChannelStep(done, ids.show(seen.id), seen.name, seen.kind, seen.broken_why, sent_at)
 
 
-def _integration(tx: Any, workspace_id: int, since_ms: int) -> IntegrationStep:
+def _integration(tx: Any, heard: Heard, workspace_id: int, since_ms: int) -> IntegrationStep:
     seen = firstrun.integration(tx, workspace_id)
     if seen is None:
-        return IntegrationStep(False, None, None, None, None, 0, 0)
-    counts = firstrun.refused(tx, workspace_id, seen.id, since_ms)
+        return IntegrationStep(False, None, None, None, None, None, None, 0)
+    said = heard.of(tx, workspace_id, [seen.id])[seen.id]
+    # What was refused before a change, such as another secret, says nothing about how it is now.
+    refused = said.refused_ms is not None and said.refused_ms >= seen.updated_ms
     return IntegrationStep(
         done=seen.first_ms is not None,
         id=ids.show(seen.id),
         name=seen.name,
         kind=seen.kind,
         first_webhook_at=show_time(seen.first_ms),
-        refused=counts.get("refused_signature", 0),
-        quarantined=counts.get("quarantined", 0),
+        refused_at=show_time(said.refused_ms) if refused else None,
+        refused_why=said.refused_why if refused else None,
+        quarantined=firstrun.quarantined(tx, workspace_id, seen.id, since_ms),
     )
 
 

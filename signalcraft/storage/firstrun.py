@@ -24,6 +24,7 @@ class IntegrationSeen(Struct, frozen=True):
     id: int
     name: str
     kind: str
+    updated_ms: int
     first_ms: int | None
 
 
@@ -49,24 +50,27 @@ def integration(reader: Tx, workspace_id: int) -> IntegrationSeen | None:
     """See IntegrationSeen; None where there is none that is switched on."""
     # An event of a webhook has its bytes; nearly every event has, so that the first one is found at once.
     row = reader.one(
-        "select i.id, i.name, i.kind, e.received_ms from event e join integration i on i.id = e.integration_id"
+        "select i.id, i.name, i.kind, i.updated_ms, e.received_ms"
+        " from event e join integration i on i.id = e.integration_id"
         " where e.workspace_id = ? and e.inbox_id is not null and i.enabled order by e.id limit 1",
         (workspace_id,),
     ) or reader.one(
-        "select id, name, kind, null from integration where workspace_id = ? and enabled order by id desc limit 1",
+        "select id, name, kind, updated_ms, null from integration where workspace_id = ? and enabled"
+        " order by id desc limit 1",
         (workspace_id,),
     )
     return None if row is None else IntegrationSeen(*row)
 
 
-def refused(reader: Tx, workspace_id: int, integration_id: int, from_ms: int) -> dict[str, int]:
-    """What an integration's sender tried since then in vain: {refused_signature: 2, quarantined: 1}."""
-    rows = reader.all(
-        "select what, sum(n) from minute_count where workspace_id = ? and minute >= ? and subject = ?"
-        " and what in ('refused_signature', 'quarantined') group by what",
-        (workspace_id, from_ms // 60_000, integration_id),
+def quarantined(reader: Tx, workspace_id: int, integration_id: int, from_ms: int) -> int:
+    """How many webhooks of an integration could not be read since then."""
+    return int(
+        reader.value(
+            "select coalesce(sum(n), 0) from minute_count"
+            " where workspace_id = ? and minute >= ? and subject = ? and what = 'quarantined'",
+            (workspace_id, from_ms // 60_000, integration_id),
+        )
     )
-    return {row[0]: int(row[1]) for row in rows}
 
 
 def told(reader: Tx, workspace_id: int) -> AlertTold | None:

@@ -77,9 +77,16 @@ def test_a_wrong_secret_shows_as_refused_webhooks(world: World) -> None:
         assert answer.status_code == 401
     world.sends("sentry", b"{}", bodies.signed(b"{}", "event_alert"))
     step = first_run(world)["integration"]
-    assert (step["done"], step["refused"], step["quarantined"]) == (False, 2, 1)
+    assert (step["done"], step["quarantined"]) == (False, 1)
+    assert step["refused_at"] == "2026-03-02T09:00:00.000Z"
+    assert "Sentry-Hook-Signature" in step["refused_why"]
+    world.after(minutes=1)
+    path = f"/api/integrations/{step['id']}"
+    world.api.patch(path, json={"config": {"secret": "the right one"}}).raise_for_status()
+    step = first_run(world)["integration"]
+    assert (step["refused_at"], step["refused_why"]) == (None, None), "that was before the change"
     world.after(hours=2)
-    assert first_run(world)["integration"]["refused"] == 0, "that is over"
+    assert first_run(world)["integration"]["quarantined"] == 0, "that is over"
 
 
 def test_a_test_alert_is_told_like_a_real_one(world: World) -> None:

@@ -3023,9 +3023,9 @@ export interface components {
             email: string;
             password: string;
             /** @default  */
-            name: string;
+            name?: string;
             /** @default  */
-            code: string;
+            code?: string;
         };
         /**
          * AckIn
@@ -3033,7 +3033,7 @@ export interface components {
          */
         AckIn: {
             /** @default null */
-            note: string | null;
+            note?: string | null;
         };
         /**
          * ActorOut
@@ -3084,13 +3084,13 @@ export interface components {
          */
         ApplyIn: {
             /** @default null */
-            toml: string | null;
+            toml?: string | null;
             /** @default null */
-            configuration: Record<string, never> | null;
+            configuration?: Record<string, never> | null;
             /** @default false */
-            dry_run: boolean;
+            dry_run?: boolean;
             /** @default false */
-            prune: boolean;
+            prune?: boolean;
         };
         /**
          * ApplyOut
@@ -3122,7 +3122,7 @@ export interface components {
             authenticatorData: string;
             signature: string;
             /** @default null */
-            userHandle: string | null;
+            userHandle?: string | null;
         };
         /**
          * AssignIn
@@ -3148,7 +3148,7 @@ export interface components {
             kind: string;
             id: string;
             /** @default  */
-            name: string;
+            name?: string;
         };
         /**
          * Attested
@@ -3158,7 +3158,7 @@ export interface components {
             clientDataJSON: string;
             attestationObject: string;
             /** @default [] */
-            transports: string[];
+            transports?: string[];
         };
         /**
          * AuditPage
@@ -3203,13 +3203,13 @@ export interface components {
             /** @enum {unknown} */
             verb: "ack" | "assign" | "reopen" | "resolve" | "snooze" | "unsnooze";
             /** @default null */
-            note: string | null;
+            note?: string | null;
             /** @default null */
-            minutes: number | null;
+            minutes?: number | null;
             /** @default null */
-            until: string | null;
+            until?: string | null;
             /** @default null */
-            assignee: string | components["schemas"]["AssigneeIn"] | null;
+            assignee?: string | components["schemas"]["AssigneeIn"] | null;
         };
         /**
          * BulkItem
@@ -3313,9 +3313,9 @@ export interface components {
          */
         ChannelRotateIn: {
             /** @default 60 */
-            overlap_minutes: number;
+            overlap_minutes?: number;
             /** @default null */
-            secret: string | null;
+            secret?: string | null;
         };
         /**
          * ChannelStep
@@ -3398,9 +3398,9 @@ export interface components {
          */
         ConvertIn: {
             /** @default null */
-            rule: components["schemas"]["RuleIn"] | null;
+            rule?: components["schemas"]["RuleIn"] | null;
             /** @default null */
-            toml: string | null;
+            toml?: string | null;
         };
         /**
          * ConvertOut
@@ -3495,13 +3495,13 @@ export interface components {
         ErasedOut: {
             done: boolean;
             /** @default  */
-            person: string;
+            person?: string;
             /** @default {} */
-            rows: {
+            rows?: {
                 [key: string]: number;
             };
             /** @default [] */
-            named: string[];
+            named?: string[];
         };
         /**
          * ErrorOut
@@ -3907,7 +3907,8 @@ export interface components {
          * IntegrationStep
          * @description The integration that a webhook came for first, else the newest one. `done`: one came and was kept.
          *
-         *     `refused` and `quarantined`: webhooks of the last hour that had a wrong signature, or could not be read.
+         *     `refused_at`: a webhook was sent away since its settings were changed last, and why. `quarantined`: webhooks of the
+         *     last hour that could not be read.
          */
         IntegrationStep: {
             done: boolean;
@@ -3915,7 +3916,8 @@ export interface components {
             name: string | null;
             kind: string | null;
             first_webhook_at: string | null;
-            refused: number;
+            refused_at: string | null;
+            refused_why: string | null;
             quarantined: number;
         };
         /**
@@ -3974,9 +3976,9 @@ export interface components {
             /** @description Of admin, alerts:read, alerts:write, config:read, config:write, metrics:read. */
             scopes: string[];
             /** @default null */
-            expires_at: string | null;
+            expires_at?: string | null;
             /** @default  */
-            account: string;
+            account?: string;
         };
         /**
          * KeyMade
@@ -4130,11 +4132,11 @@ export interface components {
             what: "channel" | "integration";
             name: string;
             /** @default null */
-            token: string | null;
+            token?: string | null;
             /** @default null */
-            webhook_url: string | null;
+            webhook_url?: string | null;
             /** @default null */
-            secret: string | null;
+            secret?: string | null;
         };
         /**
          * MadeIn
@@ -4145,7 +4147,7 @@ export interface components {
             rawId: string;
             response: components["schemas"]["Attested"];
             /** @default public-key */
-            type: string;
+            type?: string;
         };
         /**
          * ManifestOut
@@ -4188,9 +4190,9 @@ export interface components {
          */
         MemberIn: {
             /** @default null */
-            role: ("admin" | "member" | "owner" | "viewer") | null;
+            role?: ("admin" | "member" | "owner" | "viewer") | null;
             /** @default null */
-            disabled: boolean | null;
+            disabled?: boolean | null;
         };
         /**
          * MemberOut
@@ -4477,7 +4479,7 @@ export interface components {
         PreviewIn: {
             rule: components["schemas"]["RuleIn"];
             /** @default 200 */
-            last: number;
+            last?: number;
         };
         /**
          * PreviewOut
@@ -4517,7 +4519,7 @@ export interface components {
             rawId: string;
             response: components["schemas"]["Asserted"];
             /** @default public-key */
-            type: string;
+            type?: string;
         };
         /**
          * ProvenIn
@@ -4620,7 +4622,7 @@ export interface components {
          */
         ResetMakeIn: {
             /** @default false */
-            second_factor: boolean;
+            second_factor?: boolean;
         };
         /**
          * ResolveIn
@@ -4628,7 +4630,7 @@ export interface components {
          */
         ResolveIn: {
             /** @default null */
-            note: string | null;
+            note?: string | null;
         };
         /**
          * RetriedOut
@@ -4645,9 +4647,9 @@ export interface components {
          */
         RetryIn: {
             /** @default null */
-            channel: string | null;
+            channel?: string | null;
             /** @default null */
-            ids: string[] | null;
+            ids?: string[] | null;
         };
         /**
          * RoleOut
@@ -4684,11 +4686,11 @@ export interface components {
          */
         RotateIn: {
             /** @default 60 */
-            overlap_minutes: number;
+            overlap_minutes?: number;
             /** @default null */
-            what: ("both" | "secret" | "token") | null;
+            what?: ("both" | "secret" | "token") | null;
             /** @default null */
-            secret: string | null;
+            secret?: string | null;
         };
         /**
          * RuleForm
@@ -4897,11 +4899,11 @@ export interface components {
         SetupStep: {
             text: string;
             /** @default  */
-            copy: string;
+            copy?: string;
             /** @default  */
-            link: string;
+            link?: string;
             /** @default  */
-            field: string;
+            field?: string;
         };
         /**
          * SeverityCountOut
@@ -4956,7 +4958,7 @@ export interface components {
             email: string;
             password: string;
             /** @default  */
-            code: string;
+            code?: string;
         };
         /**
          * SkippedOut
@@ -4972,9 +4974,9 @@ export interface components {
          */
         SnoozeIn: {
             /** @default null */
-            minutes: number | null;
+            minutes?: number | null;
             /** @default null */
-            until: string | null;
+            until?: string | null;
         };
         /**
          * Spark
@@ -5018,7 +5020,7 @@ export interface components {
             what: "channel" | "integration" | "rule" | "workspace";
             name: string;
             /** @default [] */
-            changes: string[];
+            changes?: string[];
         };
         /**
          * StepOut
@@ -5059,9 +5061,9 @@ export interface components {
          */
         StepUpIn: {
             /** @default  */
-            password: string;
+            password?: string;
             /** @default  */
-            code: string;
+            code?: string;
         };
         /**
          * StillUnreadable
@@ -5258,13 +5260,13 @@ export interface components {
          */
         TrialIn: {
             /** @default null */
-            rule: components["schemas"]["RuleIn"] | null;
+            rule?: components["schemas"]["RuleIn"] | null;
             /** @default null */
-            rule_id: string | null;
+            rule_id?: string | null;
             /** @default null */
-            event: Record<string, never> | null;
+            event?: Record<string, never> | null;
             /** @default null */
-            event_id: string | null;
+            event_id?: string | null;
         };
         /**
          * TrialOut
@@ -5290,7 +5292,7 @@ export interface components {
          */
         TryIn: {
             /** @default false */
-            as_alert: boolean;
+            as_alert?: boolean;
         };
         /**
          * TryReadingIn
@@ -5298,7 +5300,7 @@ export interface components {
          */
         TryReadingIn: {
             /** @default {} */
-            config: Record<string, never>;
+            config?: Record<string, never>;
         };
         /**
          * UpcomingOut
@@ -5332,17 +5334,17 @@ export interface components {
          */
         ViewChange: {
             /** @default null */
-            name: string | null;
+            name?: string | null;
             /** @default null */
-            search: string | null;
+            search?: string | null;
             /** @default null */
-            sort: ("count" | "first_seen" | "last_seen" | "severity" | "status" | "title") | null;
+            sort?: ("count" | "first_seen" | "last_seen" | "severity" | "status" | "title") | null;
             /** @default null */
-            order: ("asc" | "desc") | null;
+            order?: ("asc" | "desc") | null;
             /** @default null */
-            group_by: ("assignee" | "environment" | "project" | "severity" | "source") | "" | null;
+            group_by?: ("assignee" | "environment" | "project" | "severity" | "source") | "" | null;
             /** @default null */
-            shared: boolean | null;
+            shared?: boolean | null;
         };
         /**
          * ViewIn
@@ -5351,21 +5353,21 @@ export interface components {
         ViewIn: {
             name: string;
             /** @default  */
-            search: string;
+            search?: string;
             /**
              * @default last_seen
              * @enum {unknown}
              */
-            sort: "count" | "first_seen" | "last_seen" | "severity" | "status" | "title";
+            sort?: "count" | "first_seen" | "last_seen" | "severity" | "status" | "title";
             /**
              * @default desc
              * @enum {unknown}
              */
-            order: "asc" | "desc";
+            order?: "asc" | "desc";
             /** @default null */
-            group_by: ("assignee" | "environment" | "project" | "severity" | "source") | null;
+            group_by?: ("assignee" | "environment" | "project" | "severity" | "source") | null;
             /** @default false */
-            shared: boolean;
+            shared?: boolean;
         };
         /**
          * ViewOut
@@ -10676,7 +10678,8 @@ export interface operations {
                      *         "name": "checkout",
                      *         "kind": "generic",
                      *         "first_webhook_at": "2026-03-02T09:00:00Z",
-                     *         "refused": 1,
+                     *         "refused_at": "2026-03-02T09:00:00Z",
+                     *         "refused_why": null,
                      *         "quarantined": 1
                      *       },
                      *       "alert": {

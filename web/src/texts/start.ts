@@ -89,10 +89,8 @@ export const texts = {
     rule: 'Add the integration as an action to your alert rules, and press “Send Test Notification” there.',
     waiting: 'Waiting for your first webhook…',
     waitingWhy: 'This turns green by itself.',
-    refused: (count: number) =>
-      count === 1
-        ? 'A webhook came, but its signature is wrong: the client secret is not the one above.'
-        : `${count} webhooks came, but their signature is wrong: the client secret is not the one above.`,
+    refused: (why: string) =>
+      `A webhook came and was sent away: ${why}. Is the client secret above the one that Sentry shows?`,
     quarantined: 'A webhook came that could not be read. It is kept:',
     quarantine: 'look at it',
     seen: 'The first webhook came',
@@ -101,7 +99,7 @@ export const texts = {
     other: 'Another sender? See all of them',
   },
   alert: {
-    title: 'Send a test alert',
+    title: 'See an alert land',
     summary: (channel: string) => `Told to ${channel}.`,
     why: 'It goes the whole way of a real one: stored, routed by your rules, told. Nothing is wrong; resolve it when you have seen it.',
     needsIntegration: 'An alert comes from an integration: connect one first.',
