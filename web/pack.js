@@ -6,9 +6,9 @@ import { brotliCompress, constants, gzip, zstdCompress } from 'node:zlib';
 const packable = /\.(?:html|js|css|svg|webmanifest|txt)$/;
 // As small as it gets: packed once here, sent for years. A copy that saves nothing is not kept.
 const packers = {
-    '.zst': (raw) => promisify(zstdCompress)(raw, { params: { [constants.ZSTD_c_compressionLevel]: 19 } }),
-    '.br': (raw) => promisify(brotliCompress)(raw, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: raw.length } }),
-    '.gz': (raw) => promisify(gzip)(raw, { level: 9 }),
+  '.zst': (raw) => promisify(zstdCompress)(raw, { params: { [constants.ZSTD_c_compressionLevel]: 19 } }),
+  '.br': (raw) => promisify(brotliCompress)(raw, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: raw.length } }),
+  '.gz': (raw) => promisify(gzip)(raw, { level: 9 }),
 };
 const KEPT_MS = 30 * 60_000;
 
@@ -21,48 +21,49 @@ const KEPT_MS = 30 * 60_000;
  * @returns {import('vite').Plugin}
  */
 export function packedInto(served) {
-    let built = '';
-    return {
-        name: 'packed-into',
-        apply: 'build',
-        configResolved(config) {
-            built = resolve(config.root, config.build.outDir);
-            served = resolve(config.root, served);
-        },
-        async closeBundle() {
-            const names = await filesIn(built);
-            await Promise.all(names.filter((name) => packable.test(name)).map((name) => pack(join(built, name))));
-            await publish(built, served);
-        },
-    };
+  let built = '';
+  return {
+    name: 'packed-into',
+    apply: 'build',
+    configResolved(config) {
+      built = resolve(config.root, config.build.outDir);
+      served = resolve(config.root, served);
+    },
+    async closeBundle() {
+      const names = await filesIn(built);
+      await Promise.all(names.filter((name) => packable.test(name)).map((name) => pack(join(built, name))));
+      await publish(built, served);
+    },
+  };
 }
 
 async function filesIn(folder) {
-    const found = await readdir(folder, { recursive: true, withFileTypes: true });
-    return found.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name).slice(folder.length + 1));
+  const found = await readdir(folder, { recursive: true, withFileTypes: true });
+  return found.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name).slice(folder.length + 1));
 }
 
 async function pack(path) {
-    const raw = await readFile(path);
-    for (const [end, packer] of Object.entries(packers)) {
-        const small = await packer(raw);
-        if (small.length < raw.length * 0.9) await writeFile(path + end, small);
-    }
+  const raw = await readFile(path);
+  for (const [end, packer] of Object.entries(packers)) {
+    const small = await packer(raw);
+    if (small.length < raw.length * 0.9) await writeFile(path + end, small);
+  }
 }
 
 async function publish(built, served) {
-    const isPage = (name) => basename(name).startsWith('index.html');
-    const names = (await filesIn(built)).sort((a, b) => Number(isPage(a)) - Number(isPage(b)));
-    for (const name of names) {
-        const path = join(served, name);
-        await mkdir(dirname(path), { recursive: true });
-        await cp(join(built, name), `${path}.new`);
-        await rename(`${path}.new`, path);
-    }
-    const now = Date.now();
-    for (const name of await filesIn(served)) {
-        const path = join(served, name);
-        const old = !names.includes(name) && now - (await stat(path)).mtimeMs > KEPT_MS;
-        if (old || (isPage(name) && !names.includes(name))) await rm(path);
-    }
+  const isPage = (name) => name.startsWith('index.html');
+  const last = (name) => Number(isPage(name)) + Number(name === 'index.html');
+  const names = (await filesIn(built)).sort((a, b) => last(a) - last(b));
+  for (const name of names) {
+    const path = join(served, name);
+    await mkdir(dirname(path), { recursive: true });
+    await cp(join(built, name), `${path}.new`);
+    await rename(`${path}.new`, path);
+  }
+  const now = Date.now();
+  for (const name of await filesIn(served)) {
+    const path = join(served, name);
+    const old = !names.includes(name) && now - (await stat(path)).mtimeMs > KEPT_MS;
+    if (old || (isPage(name) && !names.includes(name))) await rm(path);
+  }
 }
