@@ -1,11 +1,14 @@
 /** What the live stream changes in the cache, whatever page is open. */
 import { me } from '../api/me.svelte';
+import type { Schemas } from '../api/client';
 import { queries } from '../api/queries';
 import { live } from './live.svelte';
 
 /** Lists that follow from many events are read anew at most this often. */
 const SPACE_MS = 1_000;
 
+/** How many webhooks of an integration wait in quarantine, as the stream said last. */
+const waits = new Map<string, number>();
 const waiting = new Map<string, ReturnType<typeof setTimeout>>();
 
 /** Reads queries anew, soon, once for all that asks for it until then. */
@@ -32,7 +35,15 @@ export function keepFresh(): () => void {
     }),
     live.on('delivery', ({ delivery }) => {
       refresh('deliveries');
+      refresh('channels');
       if (delivery.group_id) refresh('group', delivery.group_id);
+    }),
+    live.on('integration', ({ id, health }) => {
+      const of = (one: Schemas['IntegrationOut']) => (one.id === id ? { ...one, health } : one);
+      queries.setQueryData<Schemas['IntegrationOut'][]>(['integrations'], (all) => all?.map(of));
+      queries.setQueryData<Schemas['IntegrationOut']>(['integrations', id], (one) => one && of(one));
+      if (waits.get(id) !== health.quarantined) refresh('quarantine');
+      waits.set(id, health.quarantined);
     }),
     live.on('health', (report) => queries.setQueryData(['health'], report)),
     live.on('reset', () => {

@@ -11,7 +11,7 @@ export interface LiveEvents {
   group: { verb: string; at: string; actor: Schemas['ActorOut'] | null; group: Schemas['GroupOut'] };
   delivery: { delivery: Schemas['DeliveryOut'] };
   /** An integration spoke, or was sent away; once a second at most. */
-  integration: { id: string };
+  integration: { id: string; health: Schemas['IntegrationHealth'] };
   health: Schemas['Report'];
   /** Everything is to be read anew: something was missed. */
   reset: { why: string };
