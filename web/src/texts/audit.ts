@@ -25,7 +25,7 @@ export const texts = {
   where: 'From',
   details: 'Details',
   hide: 'Hide',
-  detailsOf: (what: string) => `Details of ${what}`,
+  detailsOf: (what: string) => `of: ${what}`,
   row: 'Row',
   chain: 'Chain',
   request: 'Request',
@@ -107,7 +107,7 @@ export const texts = {
     all: 'The whole audit log',
   },
   verbs: {
-    asked: 'Asked for a change that wrote nothing else',
+    asked: 'Asked for, and changed nothing',
     acknowledged: 'Acknowledged an alert',
     snoozed: 'Snoozed an alert',
     unsnoozed: 'Ended a snooze',

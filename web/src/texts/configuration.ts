@@ -1,6 +1,6 @@
 /** What the page of the configuration as one file says. */
 export const texts = {
-  lead: 'Integrations, channels and routing rules as one TOML file, the same as `signalcraft apply` takes.',
+  lead: 'Integrations, channels and routing rules as one TOML file, the same as the command “signalcraft apply” takes.',
   export: {
     title: 'Export',
     lead: 'The file that makes this configuration again. Secrets are left out: they say “kept”.',

@@ -1,11 +1,19 @@
-/** The name of what a row is about, as far as it says one. */
-export function named(row: { data: Record<string, unknown>; thing: string | null }): string {
+/** The name of what a row is about, as far as it says one. `people`: names by id. */
+export function named(
+  row: { data: Record<string, unknown>; actor: { id: string } | null },
+  people: ReadonlyMap<string, string>,
+): string {
   const { data } = row;
-  for (const key of ['name', 'email', 'route', 'account', 'after']) {
+  const parts: string[] = [];
+  for (const key of ['name', 'email', 'route', 'account']) {
     const value = data[key];
-    if (typeof value === 'string' && value) return value;
+    if (typeof value === 'string' && value) {
+      parts.push(value);
+      break;
+    }
   }
-  const { from, to } = data;
-  if (typeof from === 'string' && typeof to === 'string') return `${from} → ${to}`;
-  return '';
+  const { from, to, person } = data;
+  if (!parts.length && typeof person === 'string' && person !== row.actor?.id) parts.push(people.get(person) ?? '');
+  if (typeof from === 'string' && typeof to === 'string') parts.push(`${from} → ${to}`);
+  return parts.filter(Boolean).join(', ');
 }
