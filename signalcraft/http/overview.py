@@ -96,7 +96,7 @@ class SenderHealth(Struct, frozen=True, kw_only=True):
     """How an integration is. `events` and what was refused: in the range.
 
     `state`: ok; silent (for longer than usual); refused (wrong signatures, or over a limit, in the range); unreadable
-    (bodies in quarantine, in the range); waiting (nothing came in seven days); disabled. `last_event_at`: by the
+    (bodies in quarantine, in the range); waiting (nothing came in seven days); disabled. `last_webhook_at`: by the
     minute, null where nothing came in seven days. `usual_silence_seconds`: the longest pause between two of its events
     in seven days, null where it spoke too seldom.
     """
@@ -105,7 +105,7 @@ class SenderHealth(Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     state: str
-    last_event_at: str | None
+    last_webhook_at: str | None
     silent_seconds: int | None
     usual_silence_seconds: int | None
     events: int
@@ -269,7 +269,7 @@ def _sender(one: Sender, now_ms: int) -> SenderHealth:
         name=one.row.name,
         kind=one.row.kind,
         state=one.state,
-        last_event_at=show_time(one.last_ms),
+        last_webhook_at=show_time(one.last_ms),
         silent_seconds=None if one.last_ms is None else max(now_ms - one.last_ms, 0) // 1000,
         usual_silence_seconds=None if one.usual_ms is None else one.usual_ms // 1000,
         events=one.events,

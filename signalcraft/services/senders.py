@@ -19,11 +19,13 @@ LOOKBACK_MS: Final = 7 * 86_400_000
 MINUTES_MIN: Final = 20
 """Somebody who spoke in fewer minutes of a week has no habit to fall short of."""
 TIMES: Final = 2
+_SPOKE: Final = ("events", "duplicates", "quarantined")
 ROWS_MAX: Final = 120_000
 
 
 class Sender(Struct, frozen=True, kw_only=True):
-    """One integration. `last_ms`: of its last event, by the minute, None where none came in the last seven days.
+    """One integration. `last_ms`: of its last webhook that was not sent away, by the minute; None where none
+    came in seven days.
 
     State: ok; silent (longer than usual); refused (wrong signatures or over a limit, in the range); unreadable (in
     quarantine, in the range); waiting (nothing came yet in seven days); disabled. `usual_ms`: its longest pause.
@@ -62,7 +64,7 @@ class Senders:
         habits = self._habits(tx, workspace_id, now_ms)
         last: dict[int, int] = {number: habit.last_minute for number, habit in habits.items()}
         for cell in cells:
-            if cell.what == "events":
+            if cell.what in _SPOKE:
                 last[cell.subject] = max(cell.minute, last.get(cell.subject, 0))
         return [
             _sender(row, habits.get(row.id), last.get(row.id), by_subject, now_ms)

@@ -159,12 +159,12 @@ def test_senders_and_channels_say_how_they_are(tmp_path_factory: pytest.TempPath
             (one,) = [s for s in world.get("/api/dashboard/overview")["integrations"] if s["name"] == name]
             return dict(one)
 
-        assert (sender("generic")["state"], sender("generic")["last_event_at"]) == ("waiting", None)
+        assert (sender("generic")["state"], sender("generic")["last_webhook_at"]) == ("waiting", None)
         for _ in range(30):
             world.receives("sentry", "event_alert", issue="1", title="steady", level="error")
             world.after(minutes=10)
         assert (sender()["state"], sender()["events"]) == ("ok", 30)
-        assert sender()["last_event_at"] == "2026-03-02T13:50:00.000Z"
+        assert sender()["last_webhook_at"] == "2026-03-02T13:50:00.000Z"
         # Ten minutes between two is usual: after more than twice that, and not before, it is silent.
         world.after(minutes=10)
         assert (sender()["state"], sender()["usual_silence_seconds"]) == ("ok", 600)

@@ -4829,7 +4829,7 @@ export interface components {
          * @description How an integration is. `events` and what was refused: in the range.
          *
          *     `state`: ok; silent (for longer than usual); refused (wrong signatures, or over a limit, in the range); unreadable
-         *     (bodies in quarantine, in the range); waiting (nothing came in seven days); disabled. `last_event_at`: by the
+         *     (bodies in quarantine, in the range); waiting (nothing came in seven days); disabled. `last_webhook_at`: by the
          *     minute, null where nothing came in seven days. `usual_silence_seconds`: the longest pause between two of its events
          *     in seven days, null where it spoke too seldom.
          */
@@ -4838,7 +4838,7 @@ export interface components {
             name: string;
             kind: string;
             state: string;
-            last_event_at: string | null;
+            last_webhook_at: string | null;
             silent_seconds: number | null;
             usual_silence_seconds: number | null;
             events: number;
@@ -10079,7 +10079,7 @@ export interface operations {
                      *           "name": "checkout",
                      *           "kind": "generic",
                      *           "state": "ok",
-                     *           "last_event_at": "2026-03-02T09:00:00Z",
+                     *           "last_webhook_at": "2026-03-02T09:00:00Z",
                      *           "silent_seconds": 1,
                      *           "usual_silence_seconds": 1,
                      *           "events": 40,

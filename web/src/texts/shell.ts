@@ -82,5 +82,5 @@ export const texts = {
   },
   severity: { critical: 'Critical', high: 'High', medium: 'Medium', low: 'Low', info: 'Info' },
   status: { open: 'Open', acknowledged: 'Acknowledged', snoozed: 'Snoozed', resolved: 'Resolved' },
-  time: { utc: 'UTC', never: 'never', now: 'just now' },
+  time: { at: 'Time', utc: 'UTC', never: 'never', now: 'just now' },
 };
