@@ -21,7 +21,7 @@ class Session {
     } catch (problem) {
       if (!(problem instanceof ApiFault)) throw problem;
       this.fault = problem;
-      if (problem.status === 401) this.left(this.now !== null);
+      if (problem.status === 401) this.left(true);
       else if (this.now === null) this.state = 'unreachable';
     }
   }
