@@ -47,9 +47,8 @@ export function keepFresh(): () => void {
     }),
     live.on('health', (report) => queries.setQueryData(['health'], report)),
     live.on('reset', () => {
-      // Somebody may have been given another role meanwhile.
-      void me.ask();
-      void queries.invalidateQueries();
+      // Another role may be why: what it no longer allows is not asked for.
+      void me.ask().finally(() => queries.invalidateQueries());
     }),
   ];
   return () => ends.forEach((end) => end());

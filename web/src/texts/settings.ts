@@ -124,7 +124,7 @@ export const texts = {
     states: { open: 'open', accepted: 'accepted', revoked: 'taken back', expired: 'expired' } as Record<string, string>,
     ends: 'Ends',
     revoke: 'Take back',
-    revokeOf: (email: string) => `Take the invitation of ${email} back`,
+    revokeOf: (email: string) => `Take back the invitation of ${email}`,
     revokedNow: (email: string) => `The link of ${email} works no more`,
     inviteLead: 'They get a link that you hand over; no mail is sent.',
     makeLink: 'Make the link',
