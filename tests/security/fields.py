@@ -49,6 +49,7 @@ def bodies(text: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 QUERIES = (
     "/api/alert-groups?project={}", "/api/alert-groups?environment={}", "/api/alert-groups?q={}",
+    "/api/alert-groups?search={}", "/api/alert-groups/sparklines?ids={}",
     "/api/alert-groups?status={}", "/api/alert-groups?cursor={}", "/api/events?group={}", "/api/events?project={}",
     "/api/deliveries?state={}", "/api/quarantine?state={}", "/api/dashboard/overview?range={}", "/api/events/{}",
     "/api/alert-groups/{}", "/api/channels/{}", "/api/people/{}", "/api/docs/{}", "/answer/{}", "/api/{}", "/{}",

@@ -43,6 +43,7 @@ class Ground(ExitStack):
             "/api/quarantine": self.held,
             "/api/routing-rules": lambda: str(self._made("/api/routing-rules", when={}, channels=["ops hook"])["id"]),
             "/api/sessions": self.session,
+            "/api/views": lambda: str(self._made("/api/views", shared=True)["id"]),
         }
         self.generic = self.world.integration("generic", name="generic")
         self.world.channel("#ops")

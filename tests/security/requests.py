@@ -209,6 +209,9 @@ MADE: Final[dict[str, Callable[[Ground, str, Any], Good]]] = {
     "show_shared": _shared,
     "receive_webhook": _webhook,
     "slack_actions": _press,
+    "get_alert_group_sparklines": lambda ground, path, body: Good(
+        path, query=f"?ids={ground.fresh('/api/alert-groups')}"
+    ),
     "get_api_page_file": lambda ground, path, body: Good(path.replace("{name}", "page.js")),
 }
 
