@@ -132,7 +132,7 @@ def _key(secret: str) -> bytes:
     try:
         return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except binascii.Error:
-        raise ValueError(f"what follows {_PREFIX} in a secret must be base64") from None
+        raise ValueError(f"secret must be base64 behind {_PREFIX}") from None
 
 
 def verify(config: Config, inbound: HttpInbound, now_ms: int) -> None:

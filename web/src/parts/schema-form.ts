@@ -76,6 +76,11 @@ function written(field: FormField, value: DraftValue | undefined, removed: boole
   }
 }
 
+/** The help of a field: what it marks as code stands in quotes, since a form shows plain text. */
+export function helpOf(field: FormField): string {
+  return field.help.replace(/`([^`]+)`/g, '“$1”');
+}
+
 interface Fault {
   errors: { path: string; message: string }[];
 }

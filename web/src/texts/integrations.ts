@@ -137,6 +137,7 @@ export const texts = {
       string
     >,
     bytes: (count: number) => (count < 1024 ? `${count} B` : `${(count / 1024).toFixed(1)} kB`),
+    body: 'Body',
     headers: 'Headers',
     noText: 'Its body is no text.',
     cut: 'Only its first 8 kB are shown.',

@@ -16,6 +16,13 @@ export function pretty(text: string): string {
   }
 }
 
+/** The headers of a webhook, a line each. */
+export function headersOf(headers: Record<string, string>): string {
+  return Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join('\n');
+}
+
 /** Every text, number and truth value of a JSON object, with its path; [] where it is none. */
 export function leavesOf(text: string): Leaf[] {
   let body: unknown;
