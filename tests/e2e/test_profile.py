@@ -8,14 +8,13 @@ import re
 import subprocess
 from pathlib import Path
 
-import apsw
 from playwright.sync_api import Page, expect
 
 from tests.conftest import ROOT
 from tests.e2e.conftest import Visit, announce
 from tests.e2e.looking import axe, picture
 from tests.e2e.place import PASSWORD, Place
-from tests.e2e.test_signing_in import AUTHENTICATOR, FRESH_PASSWORD, code_of, is_in, named, signs_in
+from tests.e2e.test_signing_in import AUTHENTICATOR, FRESH_PASSWORD, code_of, is_in, named, proofs_are_old, signs_in
 
 __all__ = ["named"]
 
@@ -31,11 +30,7 @@ def opens(place: Place, visit: Visit, email: str, **how: object) -> Page:
 def later(place: Place, page: Page) -> None:
     """The box starts anew, and the last proof of everybody is too old for what matters."""
     announce(page, "ERR_|Failed to load|50[234]")
-    place.killed()
-    with apsw.Connection(str(place.data_dir / "signalcraft.db")) as base:
-        base.execute("update session set step_up_ms = step_up_ms - 3600000")
-    base.close()
-    place.restarted()
+    proofs_are_old(place)
 
 
 def test_name_and_password(world: Place, visit: Visit) -> None:

@@ -7,7 +7,9 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import apsw
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -15,6 +17,7 @@ from signalcraft.domain import totp
 from tests.e2e.conftest import Visit, announce
 from tests.e2e.looking import axe
 from tests.e2e.place import OWNER, PASSWORD, Place
+from tests.http.issuing import Issuer
 
 FRESH_PASSWORD = "quilted-Fjord-otter-8"
 AUTHENTICATOR = {
@@ -60,6 +63,15 @@ def second_factor(page: Page) -> tuple[str, list[str]]:
     codes = ask(page, "POST", "/api/auth/totp/confirm", {"code": code_of(secret)})["recovery_codes"]
     assert isinstance(codes, list)
     return secret, codes
+
+
+def proofs_are_old(place: Place) -> None:
+    """The box starts anew, and the last proof of everybody is too old for what matters."""
+    place.killed()
+    base = apsw.Connection(str(place.data_dir / "signalcraft.db"))
+    base.execute("update session set step_up_ms = step_up_ms - 3600000")
+    base.close()
+    place.restarted()
 
 
 def test_a_stranger_signs_in_and_is_where_they_wanted_to_be(world: Place, stranger: Page) -> None:
@@ -242,7 +254,7 @@ def test_a_link_sets_a_new_password(world: Place, page: Page, stranger: Page) ->
 
 
 def test_a_locked_account_says_for_how_long(tmp_path: Path, seeded: tuple[Path, str], visit: Visit) -> None:
-    limits = {"limits.sign_in_per_minute": "2", "limits.sign_in_failures_per_15_minutes": "10"}
+    limits: Any = {"limits.sign_in_per_minute": "2", "limits.sign_in_failures_per_15_minutes": "10"}
     with Place(tmp_path, *seeded, **limits) as place:
         page = visit(place, person=None)
         announce(page, r"429 .*sign-in")
@@ -271,3 +283,31 @@ def test_over_plain_http_the_page_explains_itself(world: Place, stranger: Page) 
     axe(stranger)
     told = stranger.evaluate("fetch('/api/auth/state').then((answer) => answer.json())")
     assert told["hint"].startswith(hint[:90])
+
+
+def test_single_sign_on_by_its_button(tmp_path: Path, seeded: tuple[Path, str], visit: Visit) -> None:
+    """To the provider and back to where one wanted to be; the link stands on the profile, and proves who one is."""
+    settings: Any = {"oidc.label": "Sign in with Example"}
+    with Issuer() as issuer, Place(tmp_path, *seeded, **issuer.settings, **settings) as place:
+        issuer.now = lambda: int(time.time() * 1000)
+        page = visit(place, person=None)
+        page.goto("/profile")
+        axe(page)
+        page.get_by_role("button", name="Sign in with Example").click()
+        page.wait_for_url(f"{place.url}/profile")
+        expect(page.get_by_role("button", name="Account: Kim")).to_be_visible()
+        card = page.get_by_role("region", name="Single sign-on")
+        expect(card.get_by_text("kim@example.com")).to_be_visible()
+        expect(page.get_by_text("This account signs in without a password.")).to_be_visible()
+        axe(page)
+
+        announce(page, r"403 .*/api/auth/identities", r"409 .*/api/auth/identities", "ERR_|Failed to load|50[234]")
+        proofs_are_old(place)
+        card.get_by_role("button", name="Unlink").click()
+        page.get_by_role("dialog").get_by_role("button", name="Unlink").click()
+        page.get_by_role("button", name="Prove it at the identity provider").click()
+        page.wait_for_url(f"{place.url}/profile")
+        expect(card.get_by_text("kim@example.com")).to_be_visible()
+        card.get_by_role("button", name="Unlink").click()
+        page.get_by_role("dialog").get_by_role("button", name="Unlink").click()
+        expect(page.get_by_text("this is the last way in of an account without a password")).to_be_visible()

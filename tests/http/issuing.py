@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote_plus, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 import httpx
 from joserfc import jwk, jwt
@@ -135,7 +135,19 @@ class Issuer:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self._answers({})
+                if urlsplit(self.path).path == "/authorize":
+                    self._sends_back()
+                else:
+                    self._answers({})
+
+            def _sends_back(self) -> None:
+                """A real browser is here, and its person says yes."""
+                asked = parse_qs(urlsplit(self.path).query)
+                back = urlencode(issuer.consents(self.path))
+                self.send_response(302)
+                self.send_header("location", f"{asked['redirect_uri'][0]}?{back}")
+                self.send_header("content-length", "0")
+                self.end_headers()
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"])).decode()
