@@ -49,13 +49,13 @@ def test_slack_says_not_in_channel_in_words_and_then_takes_it(world: Place, page
 
 def test_the_manifest_is_shown_in_the_mode_that_suits_and_the_other(world: Place, page: Page) -> None:
     page.goto("/channels/new?kind=slack")
-    socket = page.get_by_label(re.compile("^Socket Mode"))
+    socket = page.get_by_role("radio", name=re.compile("^Socket Mode"))
     expect(socket).to_be_checked()
     expect(page.get_by_text("suits this box")).to_be_visible()
     manifest = page.get_by_role("region", name="The manifest")
     expect(manifest).to_contain_text("chat:write.public")
     expect(manifest).not_to_contain_text("request_url")
-    page.get_by_label(re.compile("^HTTPS")).check()
+    page.get_by_role("radio", name=re.compile("^HTTPS")).check()
     expect(manifest).to_contain_text("/webhooks/slack/actions")
     link = page.get_by_role("link", name="Open Slack with it filled in")
     expect(link).to_have_attribute(

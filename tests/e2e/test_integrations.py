@@ -1,4 +1,4 @@
-"""Connecting a sender in the dashboard: address and secret once, the first webhook seen live, rotation with an overlap."""
+"""Connecting a sender in the dashboard: address and secret once, the first webhook seen live, rotation and overlap."""
 
 from __future__ import annotations
 
