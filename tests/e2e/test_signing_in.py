@@ -6,6 +6,7 @@ import base64
 import re
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -287,8 +288,10 @@ def test_over_plain_http_the_page_explains_itself(world: Place, stranger: Page) 
 
 def test_single_sign_on_by_its_button(tmp_path: Path, seeded: tuple[Path, str], visit: Visit) -> None:
     """To the provider and back to where one wanted to be; the link stands on the profile, and proves who one is."""
-    settings: Any = {"oidc.label": "Sign in with Example"}
-    with Issuer() as issuer, Place(tmp_path, *seeded, **issuer.settings, **settings) as place:
+    with ExitStack() as stack:
+        issuer = stack.enter_context(Issuer())
+        settings: Any = {**issuer.settings, "oidc.label": "Sign in with Example"}
+        place = stack.enter_context(Place(tmp_path, *seeded, **settings))
         issuer.now = lambda: int(time.time() * 1000)
         page = visit(place, person=None)
         page.goto("/profile")
