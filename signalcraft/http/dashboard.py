@@ -129,10 +129,7 @@ class Dashboard:
         """Lists the folder, if it was built anew since the last time."""
         seen = tuple(_changed_ns(path) for path in (self._folder / _INDEX, self._folder / "assets"))
         if seen != self._seen:
-            try:
-                self._files = dict(_listed(self._folder)) if seen[0] else {}
-            except OSError:  # it is being built anew in this moment
-                return
+            self._files = dict(_listed(self._folder)) if seen[0] else {}
             self._held = {}
             self._seen = seen
 
@@ -200,7 +197,7 @@ def _listed(folder: Path) -> Iterator[tuple[str, list[Copy]]]:
     for room, prefix in ((folder, ""), (folder / "assets", "assets/")):
         if not room.is_dir():
             continue
-        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(room) if entry.is_file()}
+        sizes = dict(_sizes(room))
         for name, size in sizes.items():
             if not name.startswith(".") and os.path.splitext(name)[1] in TYPES:
                 packed = [
@@ -209,6 +206,16 @@ def _listed(folder: Path) -> Iterator[tuple[str, list[Copy]]]:
                     if name + end in sizes
                 ]
                 yield prefix + name, [Copy("identity", size, room / name), *packed]
+
+
+def _sizes(room: Path) -> Iterator[tuple[str, int]]:
+    with os.scandir(room) as entries:
+        for entry in entries:
+            try:
+                if entry.is_file():
+                    yield entry.name, entry.stat().st_size
+            except FileNotFoundError:
+                continue  # a build has put it into its place since
 
 
 def _read(path: Path) -> Held:

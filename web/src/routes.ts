@@ -17,9 +17,6 @@ export const { p, navigate, isActive, route } = createRouter({
   '/quarantine/:id': () => import('./pages/quarantine/One.svelte'),
   '/profile': () => import('./pages/profile/Page.svelte'),
   '/reset': () => import('./pages/reset/Page.svelte'),
-  '/setup': () => import('./pages/setup/Page.svelte'),
-  '/sign-in': () => import('./pages/sign-in/Page.svelte'),
-  '/start': () => import('./pages/start/Page.svelte'),
   '/rules': () => import('./pages/rules/Page.svelte'),
   '/rules/:id': () => import('./pages/rules/Editor.svelte'),
   '/rules/new': () => import('./pages/rules/Editor.svelte'),
@@ -31,15 +28,22 @@ export const { p, navigate, isActive, route } = createRouter({
   '/settings/security': () => import('./pages/settings/security/Page.svelte'),
   '/settings/workspace': () => import('./pages/settings/workspace/Page.svelte'),
   '/settings/system': () => import('./pages/settings/system/Page.svelte'),
+  '/setup': () => import('./pages/setup/Page.svelte'),
+  '/sign-in': () => import('./pages/sign-in/Page.svelte'),
+  '/start': () => import('./pages/start/Page.svelte'),
   '*': () => import('./pages/lost/Page.svelte'),
 });
 
 /** Addresses that need nobody signed in. */
 export const OPEN = ['/sign-in', '/setup', '/join', '/reset'];
 
+/** Where somebody wanted to go last. */
+export const asked = { address: '' };
+
 /** Goes to an address of the dashboard that was put together (`/alert-groups?search=…`). */
 export function go(address: string, options: { replace?: boolean } = {}): void {
   const url = new URL(address, location.origin);
+  asked.address = url.href;
   // The router's own types know addresses without values only.
   void navigate(url.pathname as never, { ...options, search: url.search as never, hash: url.hash as never } as never);
 }
@@ -51,6 +55,7 @@ export function go(address: string, options: { replace?: boolean } = {}): void {
 export function leaveToTheBrowser(event: MouseEvent): void {
   const link = (event.target as Element | null)?.closest?.('a[href]') as HTMLAnchorElement | null;
   if (!link) return;
+  asked.address = link.href;
   const held = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button !== 0;
   if (held || /^\/(api|health|metrics|live|ready|share|answer)(\/|$)/.test(link.pathname)) event.stopPropagation();
 }

@@ -33,6 +33,8 @@ export const texts = {
     failing: 'SignalCraft has a problem:',
     newVersion: 'A newer version of this page is in use.',
     reload: 'Load it',
+    unloaded: 'That page could not be loaded: SignalCraft does not answer, or a newer version of it is in use.',
+    loadAgain: 'Load it again',
     insecure: 'This connection is not encrypted: whoever is on its way can read passwords and take over sessions.',
     more: 'What is wrong?',
   },
