@@ -6,10 +6,11 @@ import csv
 import io
 import json
 import re
+from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import Visit, announce
 from tests.e2e.looking import axe
@@ -223,11 +224,11 @@ def test_the_log_says_who_did_it_and_is_filtered_verified_and_exported(world: Pl
 
 
 def test_refused_sign_ins_and_locked_accounts_are_seen_and_unlocked(
-    tmp_path_factory: pytest.TempPathFactory, seeded: tuple[object, str], visit: Visit
+    tmp_path_factory: pytest.TempPathFactory, seeded: tuple[Path, str], visit: Visit
 ) -> None:
     """Item 8, security events."""
     folder = tmp_path_factory.mktemp("locked")
-    with Place(folder, *seeded, **{"limits.sign_in_failures_per_15_minutes": "2"}) as box:  # type: ignore[arg-type]
+    with Place(folder, seeded[0], seeded[1], **{"limits.sign_in_failures_per_15_minutes": "2"}) as box:
         box.person("kim@example.com")
         for _ in range(3):
             wrong = {"email": "kim@example.com", "password": "not the one at all"}
@@ -263,6 +264,18 @@ def test_the_workspace_says_where_alerts_go_that_no_rule_routes(fresh: Place, vi
     now = fresh.get("/api/workspace")
     assert now["default_channels"] == (["#lost-and-found"] if chosen else [])
     assert now["fallback_channel"] == "#lost-and-found"
+
+
+def test_a_set_up_that_is_insecure_says_so(
+    tmp_path_factory: pytest.TempPathFactory, seeded: tuple[Path, str], visit: Visit
+) -> None:
+    with Place(
+        tmp_path_factory.mktemp("insecure"), seeded[0], seeded[1], **{"security.insecure_cookies": "true"}
+    ) as box:
+        page = visit(box)
+        page.goto("/settings/workspace")
+        warned = page.get_by_role("region", name="Needs attention on this box")
+        expect(warned).to_contain_text("people may sign in over plain HTTP")
 
 
 def test_a_pasted_file_is_planned_and_then_applied(fresh: Place, visit: Visit) -> None:
@@ -301,13 +314,13 @@ def test_an_export_asks_for_the_password_where_it_was_not_entered_lately(fresh: 
     page.goto("/settings/configuration")
     refusals: list[str] = []
 
-    def refuse(route: object) -> None:
+    def refuse(route: Route) -> None:
         if refusals:
-            route.continue_()  # type: ignore[attr-defined]
+            route.continue_()
             return
         refusals.append("once")
         problem = {"code": "step_up_needed", "title": "Step up needed", "status": 403, "detail": "enter your password"}
-        route.fulfill(status=403, json=problem, content_type="application/problem+json")  # type: ignore[attr-defined]
+        route.fulfill(status=403, json=problem, content_type="application/problem+json")
 
     page.route("**/api/config/export", refuse)
     announce(page, "403")
