@@ -56,14 +56,12 @@ export const texts = {
     title: 'Open criticals',
     none: 'Nothing critical is open.',
     more: (n: string) => `All ${n}`,
-    seen: 'seen',
     times: (n: string) => `${n} events`,
   },
   sources: {
     title: 'Top noisy sources',
     source: 'Source',
     events: 'Events',
-    share: 'Share',
     newGroups: 'New groups',
     score: 'Noise score',
     deleted: 'a deleted integration',
@@ -72,9 +70,7 @@ export const texts = {
   severities: {
     title: 'Groups by severity',
     none: 'No group had an event in this range.',
-    of: (groups: string, open: string) => `${groups} groups, ${open} open`,
     open: (n: string) => `${n} open`,
-    one: (groups: string) => groups,
   },
   senders: {
     title: 'Integrations',
@@ -117,10 +113,9 @@ export const texts = {
     owed: (n: string) => `${n} owed`,
     failed: (n: string) => `${n} failed`,
     owedSince: 'the oldest since',
-    summary: (owed: string, failed: string) => `${owed} owed now, ${failed} failed in 24 hours`,
   },
   start: {
-    title: 'Nothing is connected yet',
+    title: 'Not everything is connected yet',
     text: 'Connect a source and a channel, send a test alert and see it land. It takes a few minutes.',
     go: 'Open the set-up guide',
   },
