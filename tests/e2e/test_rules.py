@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Visit, announce
 from tests.e2e.looking import axe, picture
-from tests.e2e.place import Place
+from tests.e2e.place import OWNER, PASSWORD, Place
 
 PROD = {"field": "environment", "operator": "equals", "value": "production"}
 
@@ -238,6 +238,11 @@ def test_json_toml_and_builder_are_one_rule(box: Place, page: Page) -> None:
     assert 'operator = "above"' in page.evaluate("getSelection().toString()")
     toml.fill(right.replace("[[rules]]", "[[rules]"))
     expect(page.get_by_role("button", name="Go to line 1")).to_be_visible()
+    # What is wrong yet is neither saved over nor lost.
+    expect(page.get_by_role("button", name="Create the rule")).to_be_disabled()
+    page.get_by_role("tab", name="Builder").click()
+    page.get_by_role("button", name="Back to TOML").click()
+    expect(toml).to_have_value(re.compile(r"^\[\[rules\]\n"))
     toml.fill(right.replace("value = 5", "value = 7") + "stop = true\n")
     expect(page.get_by_text("The builder shows the same.")).to_be_visible()
     page.get_by_role("tab", name="Builder").click()
@@ -332,6 +337,29 @@ def test_what_is_not_saved_is_not_lost_by_a_click(box: Place, page: Page) -> Non
     page.get_by_role("dialog").get_by_role("button", name="Leave").click()
     page.wait_for_url("**/rules")
     assert box.get(f"/api/routing-rules/{rule['id']}")["name"] == "kept"
+    page.get_by_role("article", name="kept").get_by_role("link").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("kept")
+
+
+def test_what_was_written_outlives_the_session(box: Place, page: Page) -> None:
+    rule = made(box, "long night")
+    announce(page, "401 .*/api/")
+    page.goto(f"/rules/{rule['id']}")
+    page.get_by_label("Name", exact=True).fill("longer night")
+    page.get_by_role("button", name="Add condition").click()
+    ask(question(page), "project", "is", "shop")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/sign-in?next=*")
+    page.get_by_label("E-mail").fill(OWNER)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url(f"**/rules/{rule['id']}")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("longer night")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("It counts from the next alert on.")).to_be_visible()
+    stored = box.get(f"/api/routing-rules/{rule['id']}")
+    assert (stored["name"], stored["when"]["all"][0]["value"]) == ("longer night", "shop")
 
 
 def test_where_what_no_rule_matches_goes_is_said(quiet: Place, visit: Visit) -> None:

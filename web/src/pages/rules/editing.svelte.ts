@@ -19,12 +19,14 @@ export class Editing {
   saveFaults = $state.raw<FieldFault[]>([]);
   checkFaults = $state.raw<FieldFault[]>([]);
 
+  /** What was written as text and could not be taken yet: it is neither lost nor saved over. */
+  text = $state.raw<{ kind: 'json' | 'toml'; text: string } | null>(null);
   /** What the check of the conditions says, in short. */
   says = $state('');
 
   written = $derived(tree.write(this.root));
   form = $derived<Form>({ ...this.rest, when: this.written.when });
-  dirty = $derived(!same(this.form, this.stored));
+  dirty = $derived(this.text !== null || !same(this.form, this.stored));
   unfinished = $derived(tree.questions(this.root).filter((one) => !tree.isWhole(one)).length);
 
   constructor(
@@ -32,12 +34,18 @@ export class Editing {
     readonly write: boolean,
   ) {}
 
+  /** Throws away what was changed. */
+  discard(): void {
+    this.text = null;
+    this.take(this.stored);
+  }
+
   /** Shows a stored rule. */
   opened(rule: Rule, tag: string): void {
     this.id = rule.id;
     this.tag = tag;
     this.stored = this.normal(formOf(rule));
-    this.take(this.stored);
+    this.discard();
   }
 
   /** Shows what a person wrote elsewhere, or came back to. The conditions stay what they are where they say the same. */
