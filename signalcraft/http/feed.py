@@ -90,18 +90,19 @@ class Feed:
         out = _groups_changed(tx, entries, now_ms)
         if entries:
             self.cursor = entries[-1].id
-        out += _deliveries(tx, self.workspace_id, self._deliveries(tx))
+        out += _deliveries(tx, self.workspace_id, self._deliveries(tx, _named(tx, self.workspace_id, entries)))
         if counts:
             told = {entry.group_id for entry in entries}
             out += [_counted(tx, group, now_ms) for group in self._groups(tx) if group.id not in told]
         return out
 
-    def _deliveries(self, tx: Tx) -> list[Delivery]:
+    def _deliveries(self, tx: Tx, named: list[Delivery]) -> list[Delivery]:
         under_way = {d.id: d for d in lists.deliveries_under_way(tx, self.workspace_id, _DELIVERIES_MAX)}
         fresh = lists.deliveries_after(tx, self.workspace_id, self._last_delivery, _DELIVERIES_MAX)
         over = lists.deliveries_of(tx, [number for number in self._owed if number not in under_way])
         changed = {d.id: d for d in under_way.values() if self._owed.get(d.id) != _mark(d)}
-        changed |= {d.id: d for d in (*over, *fresh)}
+        # One that was tried again and sent between two looks was never seen to be owed: the journal names it.
+        changed |= {d.id: d for d in (*named, *over, *fresh)}
         self._owed = {number: _mark(d) for number, d in under_way.items()}
         if fresh:
             self._last_delivery = fresh[-1].id
@@ -130,14 +131,18 @@ def catch_up(tx: Tx, workspace_id: int, last_event_id: str, until: int, now_ms: 
     if len(entries) > REPLAY_MAX:
         return [sse("reset", Reset("too much happened since then"), until)]
     out = _groups_changed(tx, entries, now_ms)
-    changed = []
+    return out + _deliveries(tx, workspace_id, _named(tx, workspace_id, entries))
+
+
+def _named(tx: Tx, workspace_id: int, entries: list[Entry]) -> list[Delivery]:
+    """The deliveries that lines of the journal speak of."""
+    found = []
     for entry in entries:
         try:
-            changed.append(ids.parse(str(entry.data.get("delivery", ""))))
+            found.append(ids.parse(str(entry.data.get("delivery", ""))))
         except NotFound:
             continue
-    own = [d for d in lists.deliveries_of(tx, changed) if d.workspace_id == workspace_id]
-    return out + _deliveries(tx, workspace_id, own)
+    return [d for d in lists.deliveries_of(tx, found) if d.workspace_id == workspace_id] if found else []
 
 
 def _mark(delivery: Delivery) -> tuple[str, int, str | None]:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from signalcraft.http.feed import Feed
 from tests.http.asking import Other, asking, key_of, problem
 from tests.http.browsing import QUIET, browser
 from tests.world import World
@@ -190,6 +191,28 @@ def test_a_client_that_is_too_slow_is_reset(monkeypatch: pytest.MonkeyPatch) -> 
     left = slow.waiting.get_nowait()
     assert left is not None
     assert b"event: reset" in left
+
+
+def test_what_is_tried_again_and_sent_between_two_looks_is_told(world: World) -> None:
+    world.rule("environment == again", "#again", name="again")
+    world.slack.fail("chat.postMessage", error="msg_too_long")
+    world.receives("sentry", "event_alert", environment="again", title="said twice", issue="4711")
+    world.after(minutes=1)
+    world.slack.heal()
+    (failed,) = world.get("/api/deliveries", state="failed", channel="#again")["items"]
+    feed = Feed(1)
+    read = world.house.db.read
+    world._call(read(feed.begin))
+
+    def told() -> list[tuple[str, str]]:
+        events = world._call(read(lambda tx: feed.read(tx, world.clock.at_ms, counts=False)))
+        data = [json.loads(one.split(b"data: ")[1]) for one in events if b"event: delivery" in one]
+        return [(one["delivery"]["id"], one["delivery"]["state"]) for one in data]
+
+    world.post(f"/api/deliveries/{failed['id']}/retry")
+    world.after(seconds=5)
+    assert told() == [(failed["id"], "sent")]
+    assert told() == []
 
 
 def test_another_workspace_hears_nothing_of_it(world: World, other: Other) -> None:
