@@ -358,13 +358,19 @@ def test_very_many_rows_are_scrolled_page_by_page_and_few_are_in_the_document(fr
     page = visit(fresh)
     page.goto("/alert-groups?sort=title&order=asc")
     expect(row(page, "alert 0000")).to_be_visible()
+    # One leaves: those behind move up, which is nothing new.
+    page.keyboard.press("j")
+    page.keyboard.press("r")
+    expect(page.get_by_role("textbox", name="How was it resolved?")).to_be_focused()
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("449 alert groups")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^[0-9]+ new"))).to_be_hidden()
     page.evaluate(LONG_TASKS)
     for _ in range(60):
         page.mouse.wheel(0, 500)
         page.wait_for_timeout(40)
         assert rows(page).count() < 60
     expect(row(page, "alert 0449")).to_be_visible()
-    expect(page.get_by_text("450 alert groups")).to_be_visible()
     row(page, "alert 0449").locator(".title a").click()
     page.wait_for_url("**/alert-groups/0*")
     page.go_back()

@@ -112,6 +112,7 @@ export class Feed {
       if (row && row.status !== status && !this.#changes.has(id)) this.#changes.set(id, { ...row, status });
     }
     this.#apply();
+    this.#soon();
   }
 
   row(id: string): Group | undefined {
@@ -187,9 +188,13 @@ export class Feed {
   #compare(page: Page): void {
     this.readAt = Date.now();
     this.total = page.total;
-    const unknown = page.items.filter((one) => !this.#places.has(one.id));
+    // What stands behind the last row that is known only moved up, as others left; above it, it is new.
+    const whole = this.more === 'none' && this.rows.length < PAGE;
+    const lastKnown = page.items.findLastIndex((one) => this.#places.has(one.id));
+    const unknown = page.items.filter(
+      (one, n) => !this.#places.has(one.id) && (whole || lastKnown < 0 || n < lastKnown),
+    );
     if (this.state !== 'there' || this.rows.length === 0) return this.#begin(page);
-    // On a list shorter than a page whatever was not there is new; behind a page it may only have moved up.
     this.fresh = unknown.length;
     this.#newest = unknown.length > 0 ? page : null;
     for (const one of page.items) if (this.#places.has(one.id)) this.#changes.set(one.id, one);
