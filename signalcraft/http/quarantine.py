@@ -24,6 +24,7 @@ from signalcraft.http.wire import (
     read_cursor,
     show_id,
     show_time,
+    split,
     time_of,
 )
 from signalcraft.services.quarantine import drop, replay_all, tried
@@ -157,16 +158,23 @@ async def list_quarantine(
     house: TheHouse,
     caller: TheCaller,
     in_state: Annotated[list[str] | None, QueryParameter(name="state", description=f"Of {', '.join(STATES)}.")] = None,
+    integration: Annotated[
+        list[str] | None, QueryParameter(name="integration", description="A name or an id; several with commas.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> HeldPage:
     """What was ever put in quarantine, newest first; `state=quarantined` for what still waits."""
     before = read_cursor(cursor, 1) or (lists.LAST,)
     states = among(in_state, STATES, "state")
+    wanted_names = split(integration)
 
     def read(tx: Any) -> HeldPage:
         names = lists.integration_names(tx, caller.workspace_id)
-        found = lists.quarantine_page(tx, caller.workspace_id, states, before[0], limit + 1)
+        chosen = named(wanted_names, names)
+        if wanted_names and not chosen:
+            return HeldPage([], None)
+        found = lists.quarantine_page(tx, caller.workspace_id, states, chosen, before[0], limit + 1)
         items = [
             HeldOut(
                 id=ids.show(held.id),

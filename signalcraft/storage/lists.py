@@ -182,10 +182,13 @@ class Held(Struct, frozen=True):
 _HELD: Final = "id, integration_id, received_ms, state, why, length(body)"
 
 
-def quarantine_page(tx: Tx, workspace_id: int, states: Sequence[str], before: int, limit: int) -> list[Held]:
+def quarantine_page(
+    tx: Tx, workspace_id: int, states: Sequence[str], integrations: Sequence[int], before: int, limit: int
+) -> list[Held]:
     """What was ever put in quarantine, newest first, those with ids below `before`."""
     where = Where("workspace_id = ? and id < ? and state <> 'read'", workspace_id, before)
     where.among("state", states)
+    where.among("integration_id", integrations)
     rows = tx.all(f"select {_HELD} from inbox where {where} order by id desc limit ?", (*where.args, limit))
     return [_held(row) for row in rows]
 

@@ -41,6 +41,20 @@ def test_the_manifests_ask_for_what_is_used_and_no_more() -> None:
     assert "/webhooks/slack/actions" in manifests[1]
 
 
+def test_the_manifests_are_those_that_the_box_gives() -> None:
+    """The page has the text of GET /api/channels/slack/manifest, so that neither can grow old alone."""
+    shown = re.findall(r"```yaml\n(.*?)```", text("slack"), re.DOTALL)
+    assert shown == [slack.manifest("socket", ""), slack.manifest("http", "https://alerts.example.com")]
+
+
+@pytest.mark.parametrize(
+    ("address", "mode"),
+    [("https://alerts.example.com", "http"), ("http://box.local:8080", "socket"), ("", "socket")],
+)
+def test_buttons_come_back_over_https_only_where_there_is_some(address: str, mode: str) -> None:
+    assert slack.suits(address)[0] == mode
+
+
 def test_the_example_in_python_verifies_what_we_send() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", text("webhook"), re.DOTALL)
     names: dict[str, Any] = {}

@@ -109,7 +109,8 @@ def test_the_last_payloads_are_shown_as_they_came(world: World, other: Other) ->
         world.sends("payloads", raw, {"content-type": "application/json", "authorization": "Bearer secret-word"})
         world.after(minutes=2)
     world.sends("payloads", b"\xff\xfe no text", {"content-type": "application/json"})
-    world.sends("sentry", b"{}", {})
+    world.integration("generic", "its neighbour")
+    world.sends("its neighbour", b'{"title": "of somebody else"}', {"content-type": "application/json"})
     items = world.get(path)["items"]
     assert [item["bytes"] for item in items] == [len(b"\xff\xfe no text"), *(len(raw) for raw in reversed(sent))]
     assert [item["state"] for item in items] == ["quarantined", "read", "read", "read", "read"]

@@ -155,6 +155,14 @@ def test_pages_and_wrong_parameters(world: World) -> None:
     problem(world.api.get("/api/quarantine?state=read"), 422, "invalid", "state")
 
 
+def test_it_is_asked_for_by_integration(world: World) -> None:
+    integration, number = mapped(world, "asked for")
+    put_in(world)
+    for name in ("asked for", integration):
+        assert [i["id"] for i in world.get("/api/quarantine", integration=name)["items"]] == [number]
+    assert world.get("/api/quarantine", integration="nobody")["items"] == []
+
+
 def test_another_workspace_sees_none_of_it(world: World, other: Other) -> None:
     number = put_in(world)
     assert other.api.get("/api/quarantine").json()["items"] == []

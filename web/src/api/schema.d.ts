@@ -12102,6 +12102,8 @@ export interface operations {
             query?: {
                 /** @description Of quarantined, replayed, dropped. */
                 state?: string[] | null;
+                /** @description A name or an id; several with commas. */
+                integration?: string[] | null;
                 /** @description Items a page, at most 100. */
                 limit?: number;
                 /** @description `next` of the page before. */
