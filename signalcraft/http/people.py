@@ -8,7 +8,7 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
-from signalcraft.domain import ids, roles
+from signalcraft.domain import ids
 from signalcraft.domain.roles import Access, Role
 from signalcraft.http.auth import Caller, TheCaller, anyone, door_of, needs, step_up
 from signalcraft.http.control import owner_only
@@ -133,28 +133,6 @@ class AcceptIn(Struct, frozen=True, forbid_unknown_fields=True):
     code: Code = ""
 
 
-class RoleRow(Struct, frozen=True):
-    """What people in a role may do: `alerts:write`, …"""
-
-    role: Role
-    access: list[str]
-
-
-class ScopeOut(Struct, frozen=True):
-    """What an API key with this scope may do."""
-
-    scope: str
-    access: list[str]
-
-
-class RoleTable(Struct, frozen=True):
-    """The table that every request is held against. The most powerful role first; the order of `resources` is ours."""
-
-    resources: list[str]
-    roles: list[RoleRow]
-    scopes: list[ScopeOut]
-
-
 def _member(one: Listed, caller: Caller) -> MemberOut:
     person = one.member.person
     # Who is easiest to break into is nothing that everybody needs to know.
@@ -177,20 +155,6 @@ async def list_people(house: TheHouse, caller: TheCaller, limit: Limit = 50, cur
     """Everybody in the workspace."""
     rows, more = page_of(await house.people.members(caller.workspace_id), limit, cursor)
     return MemberPage([_member(row, caller) for row in rows], more)
-
-
-@get("/api/roles", guards=_READ, summary="What each role may do", operation_id="list_roles", tags=TAG)
-async def list_roles() -> RoleTable:
-    """Role by resource, and what the scopes of API keys allow."""
-    table = roles.MATRIX
-    return RoleTable(
-        resources=list(dict.fromkeys(resource for row in table.values() for resource in row)),
-        roles=[
-            RoleRow(role, [f"{what}:{verb}" for what, verbs in row.items() for verb in verbs])
-            for role, row in table.items()
-        ],
-        scopes=[ScopeOut(scope, sorted(map(str, allows))) for scope, allows in roles.SCOPES.items()],
-    )
 
 
 @get("/api/people/{id:str}", guards=_READ, summary="One person", operation_id="get_person", tags=TAG)
@@ -381,7 +345,6 @@ async def accept(house: TheHouse, request: AnyRequest, data: JSONBody[AcceptIn])
 
 ROUTES: list[Any] = [
     list_people,
-    list_roles,
     get_person,
     change_person,
     remove_person,
