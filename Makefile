@@ -133,6 +133,10 @@ gen: $(READY) $(MODULES) ## everything that is generated: the sample of the sett
 	echo web/src/api/schema.d.ts
 	$(NPM) run types
 
+screenshots: $(READY) $(DASHBOARD) ## every page of the dashboard, light and dark, into docs/screenshots
+	@.ci/need "chromium:chromium:the browser that draws them"
+	$(PY) -m tests.e2e.screenshots $(ONLY)
+
 fmt: $(READY) $(MODULES) ## format the code and mend what can be mended
 	.venv/bin/ruff check --fix $(CODE)
 	.venv/bin/ruff format $(CODE)
@@ -148,4 +152,4 @@ clean: ## remove everything that make made
 	rm -rf .venv .build dist build signalcraft/http/static web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help build demo dev web test lint types bandit secrets audit test-oldest trial bench gen fmt lock clean
+.PHONY: help build demo dev web test lint types bandit secrets audit test-oldest trial bench gen screenshots fmt lock clean
