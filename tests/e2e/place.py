@@ -49,8 +49,8 @@ class RealClock(Clock):
     def __init__(self) -> None:
         pass
 
-    @property  # type: ignore[override]
-    def at_ms(self) -> int:
+    @property
+    def at_ms(self) -> int:  # type: ignore[override]
         """Now."""
         return int(time.time() * 1000)
 
@@ -147,12 +147,12 @@ class Place(World):
     def settled(self, seconds: float = 15) -> Self:
         """Waits until everything that is owed was tried."""
         until = time.monotonic() + seconds
-        while self.running and self.key and self._due():
+        while self.running and self.key and self._untried():
             assert time.monotonic() < until, f"still owed: {self.owed()}"
             time.sleep(0.05)
         return self
 
-    def _due(self) -> list[dict[str, Any]]:
+    def _untried(self) -> list[dict[str, Any]]:
         # What failed once waits for its channel to be mended.
         return [d for d in self.owed() if d["attempts"] == 0 or d["state"] == "sending"]
 
