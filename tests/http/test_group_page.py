@@ -305,6 +305,14 @@ def test_a_message_leads_to_the_page(world: World, told: dict[str, Any]) -> None
     assert f"<{url}|Open in SignalCraft>" in world.told[0].now or url in world.told[0].now
 
 
+def test_without_a_public_address_no_message_leads_anywhere(tmp_path: Path) -> None:
+    with World(tmp_path / "data", **{"http.public_url": ""}) as it:
+        it.rule("", "#oncall")
+        it.receives("sentry", "event_alert", issue="7")
+        assert "/alert-groups/" not in it.told[0].now
+        assert "Open in SignalCraft" not in it.told[0].now
+
+
 def test_nothing_of_another_workspace_is_shown(world: World, told: dict[str, Any]) -> None:
     with Other(world) as other:
         parts = ("tags", "occurrences", "related", "history", "escalation", "comments", "shares", "timeline")

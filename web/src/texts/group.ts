@@ -277,6 +277,7 @@ export const texts = {
     this: 'This one',
     lasted: (text: string) => `lasted ${text}`,
     ongoing: 'still going on',
+    short: 'lasted less than a minute',
     resolvedBy: (name: string) => `resolved by ${name}`,
     next: 'nobody resolved it before it came back',
     ackedBy: (name: string) => `acknowledged by ${name}`,
@@ -325,7 +326,7 @@ export const texts = {
       lt: 'is below',
       lte: 'is at most',
     } as Record<string, string>,
-    messages: (n: number) => (n === 1 ? '1 message' : `${n} messages`),
+    messages: (n: number) => (n === 1 ? '1 message' : `${n} messages, edits among them`),
   },
 
   share: {
