@@ -6,7 +6,11 @@ import { brotliCompress, constants, gzip, zstdCompress } from 'node:zlib';
 const packable = /\.(?:html|js|css|svg|webmanifest|txt)$/;
 // As small as it gets: packed once here, sent for years. A copy that saves nothing is not kept.
 const packers = {
-  '.zst': (raw) => promisify(zstdCompress)(raw, { params: { [constants.ZSTD_c_compressionLevel]: 19 } }),
+  '.zst': (raw) =>
+    promisify(zstdCompress)(raw, {
+      params: { [constants.ZSTD_c_compressionLevel]: 19 },
+      pledgedSrcSize: raw.length,
+    }),
   '.br': (raw) => promisify(brotliCompress)(raw, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: raw.length } }),
   '.gz': (raw) => promisify(gzip)(raw, { level: 9 }),
 };
@@ -31,7 +35,8 @@ export function packedInto(served) {
     },
     async closeBundle() {
       const names = await filesIn(built);
-      await Promise.all(names.filter((name) => packable.test(name)).map((name) => pack(join(built, name))));
+      // One after the other: a packer takes up to 100 MB, which for all files at once is more than a machine has.
+      for (const name of names.filter((name) => packable.test(name))) await pack(join(built, name));
       await publish(built, served);
     },
   };
