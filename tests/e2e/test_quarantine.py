@@ -126,3 +126,16 @@ def test_a_narrow_phone_shows_all_of_it(world: Place, narrow: Page) -> None:
         narrow.goto(address)
         expect(narrow.get_by_text(wanted).first).to_be_visible()
         assert narrow.evaluate("document.documentElement.scrollWidth") <= 320, address
+
+
+def test_only_what_an_integration_left_is_shown_where_its_page_leads(world: Place, page: Page) -> None:
+    unreadable(world, "lead here")
+    unreadable(world, "not here")
+    page.goto(f"/integrations/{world.integrations['lead here']['id']}")
+    page.get_by_role("link", name="Look at them").click()
+    expect(page.get_by_text("Only of “lead here”")).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile("^lead here"))).to_have_count(1)
+    expect(page.get_by_role("link", name=re.compile("^not here"))).to_have_count(0)
+    page.get_by_role("button", name="Show all").click()
+    expect(page.get_by_role("link", name=re.compile("^not here"))).to_have_count(1)
+    expect(page).to_have_url(re.compile("/quarantine$"))
