@@ -96,9 +96,7 @@ def test_from_an_empty_box_to_the_first_slack_message(bare: Place, visit: Visit)
     picture(page, "start-done", whole=True)
     page.get_by_role("link", name="Open the alert group").click()
     page.wait_for_url("**/alert-groups/*")
-    print(
-        f"\nfirst run: first Slack message {slack_s:.1f} s, all of it {whole_s:.1f} s, green in {green_s:.2f} s"
-    )
+    print(f"\nfirst run: first Slack message {slack_s:.1f} s, all of it {whole_s:.1f} s, green in {green_s:.2f} s")
     assert whole_s < MINUTES * 60 / 5
     assert green_s < 3
 
