@@ -173,7 +173,7 @@ OF_TYPE: Final[dict[tuple[str, str], Any]] = {
     ("WhyChannel", "detail"): "It was told.",
     ("WhyChannel", "kind"): "webhook",
     ("WorkspaceOut", "name"): "default",
-    ("VocabularyOut", "list_operator"): "in",
+    ("VocabularyOut", "list_operators"): ["in", "not_in"],
     ("ViewOut", "name"): "Production now",
     ("ViewOut", "search"): "environment:production status:open",
     ("ViewOut", "sort"): "last_seen",
