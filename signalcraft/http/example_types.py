@@ -174,6 +174,7 @@ OF_TYPE: Final[dict[tuple[str, str], Any]] = {
     ("WhyChannel", "kind"): "webhook",
     ("WorkspaceOut", "name"): "default",
     ("VocabularyOut", "list_operators"): ["in", "not_in"],
+    ("VocabularyOut", "tag_operators"): ["equals", "contains"],
     ("ViewOut", "name"): "Production now",
     ("ViewOut", "search"): "environment:production status:open",
     ("ViewOut", "sort"): "last_seen",

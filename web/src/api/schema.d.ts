@@ -13004,6 +13004,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "fields": [
+                     *         {
+                     *           "name": "environment",
+                     *           "kind": "text",
+                     *           "operators": [
+                     *             "equals"
+                     *           ],
+                     *           "values": [
+                     *             "production",
+                     *             "staging"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "operators": [
+                     *         "equals"
+                     *       ],
+                     *       "list_operators": [
+                     *         "in",
+                     *         "not_in"
+                     *       ],
+                     *       "tag_operators": [
+                     *         "equals",
+                     *         "contains"
+                     *       ],
+                     *       "tags": [
+                     *         {
+                     *           "key": "region",
+                     *           "values": [
+                     *             "eu",
+                     *             "us"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "limits": {
+                     *         "rules": 1,
+                     *         "depth": 1,
+                     *         "questions": 1,
+                     *         "list_values": 1,
+                     *         "value_characters": 1,
+                     *         "channels": 1,
+                     *         "minutes": 1,
+                     *         "alerts": 1
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["VocabularyOut"];
                 };
             };
