@@ -338,6 +338,7 @@ def test_it_looks_right(world: Place, themed: Page) -> None:
     some(world, "looks", 3)
     goes(themed, "project:looks")
     expect(rows(themed)).to_have_count(3)
+    expect(themed.get_by_role("img", name=re.compile("events? in the last 24 hours"))).to_have_count(3)
     axe(themed)
     themed.keyboard.press("j")
     themed.keyboard.press("x")

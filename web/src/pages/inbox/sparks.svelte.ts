@@ -20,6 +20,8 @@ export class Sparks {
   #wanted: Schemas['GroupOut'][] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #under = false;
+  /** Other rows came to the screen while some were being read. */
+  #later = false;
 
   of(id: string): number[] | null {
     return this.#known.get(id)?.counts ?? null;
@@ -40,7 +42,11 @@ export class Sparks {
       const known = this.#known.get(row.id);
       return !known || now - known.at > GOOD_MS || (known.count !== row.count && now - known.at > GOOD_MS / 6);
     });
-    if (this.#under || lacking.length === 0) return;
+    if (lacking.length === 0) return;
+    if (this.#under) {
+      this.#later = true;
+      return;
+    }
     this.#under = true;
     const asked = lacking.slice(0, MOST);
     try {
@@ -54,6 +60,10 @@ export class Sparks {
       // Without them the rows say everything else; the next scroll asks again.
     } finally {
       this.#under = false;
+      if (this.#later) {
+        this.#later = false;
+        this.want(this.#wanted);
+      }
     }
   }
 }
