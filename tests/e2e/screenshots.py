@@ -32,6 +32,14 @@ BYTES_MAX: Final = 80_000
 HOURS: Final = 22
 OWNER: Final = "olga@example.com"
 NAMES: Final = {"/": "overview", "/alert-groups": "inbox", "/alert-groups/:id": "group", "/nowhere": "not-found"}
+FRESH: Final = (
+    ("Disk of db-1 is 91 % full", "warning"),
+    ("IntegrityError: duplicate key value violates orders_pkey", "error"),
+    ("TimeoutError: payments did not answer in 30 s", "fatal"),
+    ("TypeError: cannot read properties of undefined (reading 'total')", "error"),
+    ("Certificate of shop.example expires in 3 days", "warning"),
+    ("Queue emails has 12,000 messages", "info"),
+)
 TO_WEBP: Final = """
 async ([png, quality]) => {
   const image = new Image();
@@ -92,8 +100,14 @@ def lived_through(world: World) -> dict[str, str]:
         world.after(seconds=max(0, due - world.clock.at_ms) / 1000)
         secret = world.integrations["sentry"]["secret"]
         world.sends("sentry", one.body, week.sign(secret, one.body, one.resource, world.clock.at_ms // 1000))
-        if number % 23 == 11:
+        if number % 61 == 11:
             somebody_answers(world)
+    for number, (title, level) in enumerate(FRESH):
+        world.after(minutes=7)
+        project = ("shop-web", "checkout-api", "billing-worker")[number % 3]
+        for _ in range(number % 4 + 1):
+            world.receives("sentry", "event_alert", title=title, level=level, issue=str(7000 + number),
+                           project=project, environment="production")  # fmt: skip
     raw = b'{"action": "triggered", "data": []}'
     world.sends("sentry", raw, bodies.signed(raw, "event_alert", at_s=world.clock.at_ms // 1000))
     groups = world.groups(limit=100)
