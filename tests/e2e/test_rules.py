@@ -1,4 +1,4 @@
-"""Routing rules in the dashboard: built, checked while typing, moved, shown as text, and told where they clash."""
+"""Routing rules in the dashboard's editor: built, checked while typing, shown as text, and told where they clash."""
 
 from __future__ import annotations
 
@@ -7,80 +7,14 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Visit, announce
 from tests.e2e.looking import axe, picture
 from tests.e2e.place import OWNER, PASSWORD, Place
+from tests.e2e.ruling import PROD, add_channel, alert, ask, box, channels_of, made, question, quiet
 
-PROD = {"field": "environment", "operator": "equals", "value": "production"}
-
-
-def alert(place: Place, title: str, **said: Any) -> None:
-    """One alert of the generic kind comes in."""
-    body = {"title": title, "severity": "high", "environment": "production", **said}
-    assert place.sends("generic", json.dumps(body).encode()).status_code == 202
-
-
-def made(place: Place, name: str, **more: Any) -> dict[str, Any]:
-    """A stored rule."""
-    rule: dict[str, Any] = place.post("/api/routing-rules", {"name": name, "channels": ["#oncall"], **more})
-    return rule
-
-
-def channels_of(place: Place, title: str) -> list[str]:
-    """Where an alert was told."""
-    place.settled()
-    return sorted(told.channel for told in place.told if title in told.text)
-
-
-@pytest.fixture
-def box(world: Place) -> Place:
-    """A box with two channels and no rules. Alerts of other tests may have come there: whoever counts takes `quiet`."""
-    for rule in world.get("/api/routing-rules")["items"]:
-        world.api.delete(f"/api/routing-rules/{rule['id']}").raise_for_status()
-    return furnished(world)
-
-
-@pytest.fixture
-def quiet(fresh: Place) -> Place:
-    """The same where nothing came yet."""
-    return furnished(fresh)
-
-
-def furnished(place: Place) -> Place:
-    known = {channel["name"] for channel in place.get("/api/channels")["items"]}
-    for name in ("#oncall", "#payments"):
-        if name not in known:
-            place.channel(name)
-    return place
-
-
-def question(page: Page, n: int = -1) -> Locator:
-    """A question of the builder."""
-    found = page.get_by_role("combobox", name="Field", exact=True)
-    return found.nth(n if n >= 0 else found.count() - 1).locator("../..")
-
-
-def ask(where: Locator, field: str, operator: str, value: str) -> None:
-    """Fills a question in."""
-    where.get_by_role("combobox", name="Field", exact=True).select_option(label=field)
-    where.get_by_role("combobox", name="Comparison").select_option(label=operator)
-    given = where.get_by_label("Value", exact=True)
-    if given.evaluate("one => one.tagName") == "SELECT":
-        given.select_option(label=value)
-    else:
-        given.fill(value)
-
-
-def add_channel(page: Page, name: str, label: str = "Tell these channels") -> None:
-    page.get_by_role("button", name=f"Add a channel: {label}").click()
-    page.get_by_role("menuitem", name=name).click()
-
-
-def order(page: Page) -> list[str]:
-    """The rules as they are listed."""
-    return page.get_by_role("list", name="Routing rules in the order").get_by_role("heading").all_inner_texts()
+__all__ = ["box", "quiet"]
 
 
 def test_a_nested_rule_is_built_and_routes(box: Place, page: Page) -> None:
@@ -176,38 +110,6 @@ def test_completion_offers_what_alerts_said(quiet: Place, visit: Visit) -> None:
     assert "is above" not in operators
 
 
-def test_moving_by_keyboard_changes_who_is_told(box: Place, page: Page) -> None:
-    made(box, "stops", stop=True)
-    made(box, "pays", channels=["#payments"])
-    alert(box, "first order")
-    assert channels_of(box, "first order") == ["#oncall"]
-    page.goto("/rules")
-    expect(page.get_by_role("article", name="pays")).to_be_visible()
-    assert [name.split()[0] for name in order(page)] == ["stops", "pays"]
-    handle = page.get_by_role("button", name="Drag “pays” to another place")
-    handle.focus()
-    page.keyboard.press("Alt+ArrowUp")
-    expect(page.get_by_text("“pays” is number 1 of 2 now").first).to_be_attached()
-    expect(page.get_by_role("article").first).to_have_attribute("aria-label", "pays")
-    expect(handle).to_be_focused()
-    alert(box, "second order")
-    assert channels_of(box, "second order") == ["#oncall", "#payments"]
-    # Undone by the message that tells of it, done again by the button, and by the pointer.
-    page.get_by_role("button", name="Undo").first.click()
-    expect(page.get_by_role("article").first).to_have_attribute("aria-label", "stops")
-    page.get_by_role("button", name="Move “pays” up").click()
-    expect(page.get_by_role("article").first).to_have_attribute("aria-label", "pays")
-    first = page.get_by_role("article", name="stops").bounding_box()
-    assert first is not None
-    page.get_by_role("button", name="Drag “pays” to another place").hover()
-    page.mouse.down()
-    page.mouse.move(first["x"] + 30, first["y"] + first["height"] - 4, steps=6)
-    page.mouse.up()
-    expect(page.get_by_role("article").first).to_have_attribute("aria-label", "stops")
-    expect(page.get_by_text("“pays” is number 2 of 2 now").first).to_be_visible()
-    assert [rule["name"] for rule in box.get("/api/routing-rules")["items"]] == ["stops", "pays"]
-
-
 def test_json_toml_and_builder_are_one_rule(box: Place, page: Page) -> None:
     announce(page, "422 .*/convert")
     page.goto("/rules/new")
@@ -257,23 +159,6 @@ def test_json_toml_and_builder_are_one_rule(box: Place, page: Page) -> None:
     assert [step["action"] for step in plan["steps"]] == ["keep"]
 
 
-def test_a_rule_that_is_switched_off_routes_nothing(box: Place, page: Page) -> None:
-    made(box, "quiet", channels=["#payments"])
-    page.goto("/rules")
-    switch = page.get_by_role("switch", name="“quiet” is switched on")
-    expect(switch).to_be_checked()
-    switch.click()
-    expect(switch).not_to_be_checked()
-    expect(page.get_by_role("article", name="quiet")).to_contain_text("Switched off")
-    expect(page.get_by_text("“quiet” is switched off")).to_be_visible()
-    alert(box, "nobody listens")
-    assert "#payments" not in channels_of(box, "nobody listens")
-    page.get_by_role("button", name="Undo").click()
-    expect(switch).to_be_checked()
-    alert(box, "somebody does")
-    assert "#payments" in channels_of(box, "somebody does")
-
-
 def test_two_who_change_one_rule_are_told(box: Place, page: Page) -> None:
     rule = made(box, "shared", when={"all": [PROD]})
     path = f"/api/routing-rules/{rule['id']}"
@@ -300,27 +185,6 @@ def test_two_who_change_one_rule_are_told(box: Place, page: Page) -> None:
     dialog.get_by_role("button", name="Take what is there").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value("theirs")
     assert box.get(path)["name"] == "theirs"
-
-
-def test_a_copy_and_what_was_deleted_come_back(box: Place, page: Page) -> None:
-    made(box, "first", when={"all": [PROD]}, runbook_url="https://wiki.example.com/run")
-    made(box, "second")
-    page.goto("/rules")
-    page.get_by_role("button", name="More for “first”").click()
-    page.get_by_role("menuitem", name="Duplicate").click()
-    copy = page.get_by_role("article", name="first (copy)")
-    expect(copy).to_contain_text("Switched off")
-    expect(page.get_by_role("article").nth(1)).to_have_attribute("aria-label", "first (copy)")
-    page.get_by_role("button", name="More for “first”").click()
-    page.get_by_role("menuitem", name="Delete…").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete the rule").click()
-    expect(page.get_by_role("article", name="first", exact=True)).to_have_count(0)
-    page.get_by_role("button", name="Undo").click()
-    back = page.get_by_role("article", name="first", exact=True)
-    expect(back).to_contain_text("environment is production")
-    stored = {rule["name"]: rule for rule in box.get("/api/routing-rules")["items"]}
-    assert stored["first"]["runbook_url"] == "https://wiki.example.com/run"
-    assert [rule["name"] for rule in box.get("/api/routing-rules")["items"]][-1] == "second"
 
 
 def test_what_is_not_saved_is_not_lost_by_a_click(box: Place, page: Page) -> None:
@@ -362,23 +226,6 @@ def test_what_was_written_outlives_the_session(box: Place, page: Page) -> None:
     assert (stored["name"], stored["when"]["all"][0]["value"]) == ("longer night", "shop")
 
 
-def test_where_what_no_rule_matches_goes_is_said(quiet: Place, visit: Visit) -> None:
-    page = visit(quiet)
-    made(quiet, "production", when={"all": [PROD]})
-    alert(quiet, "matched")
-    alert(quiet, "unmatched", environment="test")
-    page.goto("/rules")
-    route = page.get_by_role("region", name="What no rule matches")
-    expect(route).to_contain_text("#oncall")
-    expect(route).to_contain_text("1 of the last 2 alerts matched no rule.")
-    expect(route).to_contain_text("There is no fallback channel")
-    expect(page.get_by_role("article", name="production")).to_contain_text("1 of 2")
-    quiet.api.patch("/api/workspace", json={"default_channels": [], "fallback_channel": "#payments"}).raise_for_status()
-    page.reload()
-    expect(route).to_contain_text("there is no default channel")
-    expect(route).to_contain_text("#payments")
-
-
 def test_groups_are_wrapped_indented_and_dissolved(box: Place, page: Page) -> None:
     leaf = [{"field": "project", "operator": "equals", "value": v} for v in "abc"]
     rule = made(box, "tree", when={"all": [leaf[0], {"any": [leaf[1]]}, leaf[2]]})
@@ -403,37 +250,6 @@ def test_groups_are_wrapped_indented_and_dissolved(box: Place, page: Page) -> No
     does("More for the condition project is b", "Move up")
     page.get_by_role("button", name="Remove: project is a").click()
     assert saved() == {"all": [leaf[1], leaf[2]]}
-
-
-def test_who_may_only_look_changes_nothing(box: Place, visit: Visit) -> None:
-    rule = made(box, "seen", when={"all": [PROD]})
-    page = visit(box, person=box.person("vera@example.com", "viewer"))
-    page.goto("/rules")
-    expect(page.get_by_role("article", name="seen")).to_be_visible()
-    expect(page.get_by_role("link", name="New rule")).to_have_count(0)
-    expect(page.get_by_role("switch")).to_be_disabled()
-    page.goto(f"/rules/{rule['id']}")
-    expect(page.get_by_text("As viewer you may look and try")).to_be_visible()
-    expect(page.get_by_label("Name", exact=True)).to_be_disabled()
-    expect(page.get_by_role("button", name="Save", exact=True)).to_have_count(0)
-
-
-def test_an_appliance_that_fails_is_told(box: Place, page: Page) -> None:
-    made(box, "one")
-    announce(page, r"500|503")
-    broken = {"detail": "it broke", "request_id": "r-1"}
-    page.route("**/api/routing-rules?*", lambda route: route.fulfill(status=500, json=broken))
-    page.goto("/rules")
-    expect(page.get_by_text("it broke")).to_be_visible()
-    expect(page.get_by_text("r-1")).to_be_visible()
-    page.unroute("**/api/routing-rules?*")
-    page.get_by_role("button", name="Try again").first.click()
-    expect(page.get_by_role("article", name="one")).to_be_visible()
-    # A change that fails is taken back where it was shown already.
-    page.route("**/disable", lambda route: route.fulfill(status=503, json={"detail": "the disk is full"}))
-    page.get_by_role("switch").click()
-    expect(page.get_by_text("the disk is full")).to_be_visible()
-    expect(page.get_by_role("switch")).to_be_checked()
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 320)])
