@@ -143,7 +143,7 @@ class System:
             memory_peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
             errors=faults.since(tx, now_ms - DAY_MS)[0],
             jobs=[JobNow(job, self._last(tx, job), next_ms(job, now_ms)) for job in JOBS],
-            level=int(tx.value("pragma user_version")),
+            level=migrate.level(tx),
             newest=migrate.newest(),
         )
 
@@ -155,15 +155,15 @@ class System:
         return held
 
     def _disk(self, tx: Tx) -> Disk:
-        page_bytes = int(tx.value("pragma page_size"))
+        pages = disks.pages(tx)
         wal = self._db.path.with_name(self._db.path.name + "-wal")
         usage = shutil.disk_usage(self._dir)
         return Disk(
             path=str(self._dir),
             filesystem=disks.filesystem(self._dir),
             directory=_size(self._dir),
-            database=int(tx.value("pragma page_count")) * page_bytes,
-            reusable=int(tx.value("pragma freelist_count")) * page_bytes,
+            database=pages.used,
+            reusable=pages.reusable,
             wal=wal.stat().st_size if wal.exists() else 0,
             free=usage.free,
             total=usage.total,

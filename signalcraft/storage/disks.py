@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from signalcraft.errors import BadSetting
+from signalcraft.storage.db import Tx
 
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "fuse.glusterfs"}
 )
+
+
+class Pages(NamedTuple):
+    """What the database takes up, in bytes, and how much of it what comes next may use again."""
+
+    used: int
+    reusable: int
+
+
+def pages(tx: Tx) -> Pages:
+    """Of the database that `tx` reads."""
+    size = int(tx.value("pragma page_size"))
+    return Pages(int(tx.value("pragma page_count")) * size, int(tx.value("pragma freelist_count")) * size)
 
 
 def refuse_network(data_dir: Path, mounts: Path = Path("/proc/self/mounts")) -> None:

@@ -6,7 +6,7 @@ import re
 from importlib import resources
 
 from signalcraft.errors import BadSetting
-from signalcraft.storage.db import Db
+from signalcraft.storage.db import Db, Tx
 
 
 def steps() -> list[tuple[int, str, str]]:
@@ -22,7 +22,12 @@ def steps() -> list[tuple[int, str, str]]:
 def version(db: Db) -> int:
     """The number of the last migration that this database has; 0 for an empty one."""
     with db.direct() as tx:
-        return int(tx.value("pragma user_version"))
+        return level(tx)
+
+
+def level(tx: Tx) -> int:
+    """The same, in a work."""
+    return int(tx.value("pragma user_version"))
 
 
 def newest() -> int:
