@@ -86,3 +86,20 @@ def test_a_wrong_token_is_not_said_to_be_expired() -> None:
 def test_any_text_is_read_or_wrong(text: str) -> None:
     with pytest.raises(Invalid):
         links.read(KEY, text, NOW)
+
+
+@given(share=row, life=st.integers(1, 10**12))
+def test_a_shared_link_is_read_until_its_time_and_no_longer(share: int, life: int) -> None:
+    token = links.sign_share(KEY, share, NOW + life)
+    assert len(token) == 44
+    assert links.read_share(KEY, token, NOW + life - 1) == share
+    with pytest.raises(Invalid, match=r"^expired$"):
+        links.read_share(KEY, token, NOW + life)
+    for key, text in (
+        (b"x" * 32, token),
+        (KEY, token[:-1]),
+        (KEY, TOKEN),
+        (KEY, ("B" if token[0] == "A" else "A") + token[1:]),
+    ):
+        with pytest.raises(Invalid, match=r"^wrong$"):
+            links.read_share(key, text, NOW)
