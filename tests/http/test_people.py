@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from signalcraft.domain import ids, roles
+from signalcraft.domain import ids
 from signalcraft.storage import people as stored
 from tests.http.asking import Other, asking, key_of, problem
 from tests.http.browsing import (
@@ -398,18 +398,3 @@ def test_what_is_over_is_forgotten_after_a_month(world: World, owner: Browser) -
     }
     assert before > 0
     assert counted == {"session": 0, "invitation": 0, "password_reset": 0, "sign_in_failure": 0}
-
-
-# -- what roles may do ------------------------------------------------------------------------------------------------
-
-
-def test_the_table_of_roles_is_the_one_that_requests_are_held_against(world: World) -> None:
-    with browser(world, "reader@example.com", "viewer") as reader:
-        table = reader.get("/api/roles")
-        assert [one["role"] for one in table["roles"]] == list(roles.ROLES)
-        for one in table["roles"]:
-            own = {str(access) for access in roles.of_role(one["role"]) if access.resource != "account"}
-            assert set(one["access"]) == own
-            assert {access.partition(":")[0] for access in one["access"]} <= set(table["resources"])
-        assert {one["scope"] for one in table["scopes"]} == set(roles.SCOPES)
-        assert set(reader.get("/api/auth/me")["access"]) >= set(table["roles"][-1]["access"])
