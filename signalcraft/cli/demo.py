@@ -275,9 +275,7 @@ class _Show:
         if done.accepted < done.sent:
             say(f"{done.sent - done.accepted} of {done.sent} webhooks were not accepted: {dict(done.statuses)}")
         say()
-        say(
-            "It keeps running: answer an alert on the dashboard or in Slack, and see both follow. Ctrl-C ends it."
-        )
+        say("It keeps running: answer an alert on the dashboard or in Slack, and see both follow. Ctrl-C ends it.")
 
     def _tally(self) -> Tally:
         with beside(self._settings.data.path) as client:
