@@ -35,9 +35,9 @@ class Recent(logging.Handler):
         """Keeps one; whatever goes wrong, the caller does not notice."""
         try:
             fields = json.loads(self.format(record))
-            head = [str(fields.pop(name, "")) for name in Line._fields[:5]]
+            timestamp, level, logger, message, request = (str(fields.pop(name, "")) for name in Line._fields[:5])
             fields.pop("exception", None)  # the page of errors has it
-            self._lines.append(Line(*head, fields))
+            self._lines.append(Line(timestamp, level, logger, message, request, fields))
         except Exception:
             self.handleError(record)
 
