@@ -54,7 +54,7 @@ async def list_payloads(
     house: TheHouse,
     caller: TheCaller,
     id: FromPath[str],
-    limit: Annotated[int, QueryParameter(name="limit", ge=1, le=50, description="How many, at most 50.")] = 10,
+    limit: Annotated[int, QueryParameter(name="limit", ge=1, le=100, description="How many, at most 100.")] = 10,
 ) -> Payloads:
     """Its latest webhooks of the last 30 days whose bytes are kept, credentials in their headers left out."""
     integration_id = ids.parse(id)

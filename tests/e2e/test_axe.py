@@ -58,6 +58,8 @@ def test_a_page_for_strangers_is_for_everybody(stranger: Page, address: str) -> 
 def looked_at(page: Page, address: str) -> None:
     """Opens a page once and looks at it in every way; says everything that is wrong with it."""
     page.goto(address)
+    if address == "/settings":  # it leads on to its first page
+        page.wait_for_url("**/settings/workspace")
     settled(page)
     unseen, stops = walk(page)
     wrong = [f"keyboard: nothing shows where one is at {name}" for name in unseen]

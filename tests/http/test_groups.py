@@ -152,7 +152,7 @@ def test_a_filter_and_a_cursor_go_together(world: World, six: dict[str, str]) ->
 
 def test_one_group_has_more_than_its_item(world: World, six: dict[str, str]) -> None:
     group = world.get(f"/api/alert-groups/{six['resolved']}")
-    assert group.keys() == ITEM | {"message", "link", "tags", "resolved_by", "resolution_note", "memory"}
+    assert group.keys() == ITEM | {"message", "link", "tags", "resolved_by", "resolution_note", "memory", "runbook"}
     assert group["status"] == "resolved"
     assert group["resolution_note"] == "it was DNS"
     assert group["resolved_at"] == "2026-03-02T09:06:00.000Z"

@@ -44,9 +44,11 @@ def test_it_works(ground: Ground, request_: Request) -> None:
 
     url, body = request_.url, request_.body
     prepared = MADE.get(request_.name)
-    if prepared is not None and "{{base}}/api/" in url:  # it needs more than something that is there: put that in
+    # It needs more than something that is there: put that in.
+    if prepared is not None and ("{{base}}/api/" in url or request_.name == "show_shared"):
         shown = json.loads(body) if body else None
-        wanted = prepared(ground, re.sub(r"{{\w+_id}}", "{id}", url.removeprefix("{{base}}")), shown)
+        path = re.sub(r"{{\w+_id}}", "{id}", url.removeprefix("{{base}}")).replace("{{token}}", "{token}")
+        wanted = prepared(ground, path, shown)
         url = "{{base}}" + wanted.path
         body = json.dumps(wanted.body) if wanted.body is not None else body
     elif body and request_.name.startswith(("create", "replace")):

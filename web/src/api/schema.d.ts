@@ -11078,7 +11078,7 @@ export interface operations {
     list_payloads: {
         parameters: {
             query?: {
-                /** @description How many, at most 50. */
+                /** @description How many, at most 100. */
                 limit?: number;
             };
             header?: never;
