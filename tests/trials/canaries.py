@@ -178,7 +178,11 @@ class Run:
                 self.secrets[f"{name}: {field}"] = value
         if once["secret"]:
             assert once["secret"] not in given, "a secret that was given is not told back"
-        self.said.append((place, made))
+        # The steps of setting it up say the same once more, and nothing else that is secret.
+        steps = json.dumps(made.pop("setup", None))
+        for value in filter(None, once.values()):
+            steps = steps.replace(value, "…").replace(json.dumps(value)[1:-1], "…")
+        self.said.append((place, {**made, "setup": steps}))
 
     def sends(self, path: str, body: bytes, headers: dict[str, str], status: int) -> httpx.Response:
         """A sender posts, with credentials of its own in its headers; the answer is kept."""

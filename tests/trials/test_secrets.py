@@ -28,7 +28,8 @@ from tests.trials.scan import Permit, Scan
 PERMITS = (
     Permit(
         "installation code",
-        r"signalcraft\.db inbox\.body|file signalcraft\.db(-wal)?|answer GET /api/events/\{id\}/payload",
+        r"signalcraft\.db inbox\.body|file signalcraft\.db(-wal)?|answer GET /api/events/\{id\}/payload"
+        r"|answer GET /api/integrations/\{id\}/payloads",
         "the raw body of a webhook is kept as it came; everything that is made of it leaves the code out",
     ),
     Permit("acknowledge link", "mail|webhook note|webhook note headers", "the link is for whoever reads the message"),
@@ -37,7 +38,7 @@ PERMITS = (
     Permit("webhook authorization", "webhook note headers", "the header that the receiver asked for"),
 )
 
-BROWSERS = ("/api/live", "/answer/{token}", "/api/auth/oidc/start", "/api/auth/oidc/callback")
+BROWSERS = ("/api/live", "/answer/{token}", "/share/{token}", "/api/auth/oidc/start", "/api/auth/oidc/callback")
 """Not read in passing: a stream, and what steps of their own ask."""
 KEYED = {
     "/health", "/health/live", "/health/ready", "/health/startup", "/live", "/ready", "/metrics", "/metrics/prometheus",
@@ -142,6 +143,10 @@ def answer_links(run: Run) -> None:
     forged = {"X-Slack-Request-Timestamp": "1", "X-Slack-Signature": "v0=" + "0" * 64}
     run.ask("POST", "/webhooks/slack/actions", 401, content=b"payload=%7B%7D", headers=forged)
     run.ask("POST", f"/answer/{token}", 200, place="page of an answer link")
+    group = run.api.get("/api/alert-groups").json()["items"][0]["id"]
+    shared = run.api.post(f"/api/alert-groups/{group}/share", json={"hours": 1}).json()
+    run.ask("GET", "/share/" + shared["url"].rpartition("/")[2], 200, place="page of a shared group")
+    assert run.api.post("/api/views", json={"name": "all of it", "search": "", "shared": True}).status_code == 201
 
 
 def provoke(run: Run) -> None:
