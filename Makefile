@@ -71,7 +71,7 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 	echo "Ready: .venv/bin/signalcraft on $$($(PY) -V)"
 
 # ---------------------------------------------------------------------------------------------------------- the checks
-test: $(DASHBOARD) lint types bandit secrets ## a short form of every check: at most 15 minutes on 2 cores
+test: $(DASHBOARD) lint types bandit secrets ## a short form of every check: some 20 minutes on 2 cores
 	@.ci/need "chromium:chromium:the browser of the tests"
 	$(NPM) run test
 	$(PY) -m pytest -n 2 --dist loadfile -m "not trial" $(ARGS)
