@@ -139,10 +139,10 @@ class Place(World):
 
     @property
     def house(self) -> Any:
-        raise NotImplementedError("it is another process: ask its API")
+        raise TypeError("it is another process: ask its API")
 
     def after(self, **span: float) -> Self:
-        raise NotImplementedError("its clock is the real one")
+        raise TypeError("its clock is the real one: nobody moves it")
 
     def settled(self, seconds: float = 15) -> Self:
         """Waits until everything that is owed was tried."""
