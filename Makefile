@@ -74,7 +74,7 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 test: $(DASHBOARD) lint types bandit secrets ## a short form of every check: some 20 minutes on 2 cores
 	@.ci/need "chromium:chromium:the browser of the tests"
 	$(NPM) run test
-	$(PY) -m pytest -n 2 --dist loadfile -m "not trial" $(ARGS)
+	$(PY) -m pytest -n 3 --dist loadfile -m "not trial" $(ARGS)
 	.ci/oldest quick
 
 lint: $(READY) $(MODULES) ## style, bans and who may import whom
