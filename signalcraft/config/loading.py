@@ -46,6 +46,11 @@ def environment(name: str, default: str = "") -> str:
     return os.environ.get(name, default)
 
 
+def whole_environment() -> dict[str, str]:
+    """All of it, for child processes."""
+    return dict(os.environ)
+
+
 def show(value: Any) -> str:
     """A value as TOML would spell it; a secret as •••."""
     if isinstance(value, Secret):

@@ -156,6 +156,7 @@ def _families(
     now_ms: int,
 ) -> Iterator[Metric]:
     yield from _counted(house.registry.snapshot, caller.workspace_id, totals)
+    yield from _given(house)
     yield from _owed(status, now_ms)
     groups = GaugeMetricFamily("signalcraft_alert_groups", "Alert groups by status.", labels=["status"])
     names: tuple[GroupStatus, ...] = STATUSES
@@ -184,6 +185,20 @@ def _families(
     yield GaugeMetricFamily(
         "signalcraft_start_time_seconds", "When the program started.", value=house.started_ms / 1000
     )
+
+
+def _given(house: House) -> Iterator[Metric]:
+    """What other parts say of themselves (`house.figures`)."""
+    families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+    for give in house.figures.values():
+        for figure in give():
+            family = families.get(figure.name)
+            if family is None:
+                sort = CounterMetricFamily if figure.kind == "counter" else GaugeMetricFamily
+                family = sort(figure.name, figure.what, labels=[name for name, _ in figure.labels])
+                families[figure.name] = family
+            family.add_metric([value for _, value in figure.labels], figure.value)
+    yield from families.values()
 
 
 def _counted(snapshot: Snapshot, workspace_id: int, totals: Totals) -> Iterator[Metric]:

@@ -15,6 +15,9 @@ from signalcraft.errors import Fault
 from signalcraft.postman import Postman
 from signalcraft.services.accounts import Accounts
 from signalcraft.services.audit import Audit
+from signalcraft.services.care.alarms import Alarms
+from signalcraft.services.care.nightly import Nightly
+from signalcraft.services.care.runs import Runs
 from signalcraft.services.comments import Comments
 from signalcraft.services.configure import Configure
 from signalcraft.services.deliver import Deliver
@@ -131,6 +134,7 @@ def _wire(
     signin = SignIn(db, Gate(settings, db, keys, now), Passwords(), sessions, second, now)
     people = People(settings, db, signin, now)
     doors, tickets = Doors(settings, people.base), Tickets(now)
+    recorded = Runs(db, now)
     house = House(
         settings=settings,
         data_dir=data_dir,
@@ -160,6 +164,9 @@ def _wire(
         faults=Faults(db, now, _reports(settings)),
         overview=Overview(db, deliver, now),
         system=System(db, data_dir, now),
+        runs=recorded,
+        alarms=Alarms(now),
+        nightly=Nightly(db, recorded, settings.workspace.timezone, now),
         started_ms=now(),
     )
     house.health.more["errors"] = house.faults.health

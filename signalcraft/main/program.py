@@ -68,6 +68,7 @@ class Program:
             await self._end_life()
             await close_house(self.house, self._lock)
             raise
+        await self.house.runs.boot()
         await self.house.watch.boot(self.now())
         self._spawn("deliver", self.house.deliver.run(self._stop))
         self._spawn("watch", self._every(1.0, self._second))
@@ -170,6 +171,7 @@ class Program:
         await self._end_life()
         await self._control.stop()
         await self._last_counts()
+        await self.house.nightly.end()
         if self._jobs is not None:
             await asyncio.to_thread(self._jobs.stop)
         log.info("stopping: the writer is drained")
@@ -207,6 +209,7 @@ class Program:
         await self._end_life()
         if self._jobs is not None:
             self._jobs.abandon()
+        await self.house.nightly.end()
         await self.house.postman.close()
         self._lock.release()
 

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from signalcraft.postman import Postman
     from signalcraft.services.accounts import Accounts
     from signalcraft.services.audit import Audit
+    from signalcraft.services.care.alarms import Alarms
+    from signalcraft.services.care.nightly import Nightly
+    from signalcraft.services.care.runs import Runs
     from signalcraft.services.comments import Comments
     from signalcraft.services.configure import Configure
     from signalcraft.services.deliver import Deliver
     from signalcraft.services.erasure import Erasure
     from signalcraft.services.faults import Faults
+    from signalcraft.services.figures import Figure
     from signalcraft.services.health import Health
     from signalcraft.services.ingest import Ingest
     from signalcraft.services.invitations import Invitations
@@ -68,6 +72,10 @@ class House:
     faults: Faults
     overview: Overview
     system: System
+    runs: Runs
+    alarms: Alarms
+    nightly: Nightly
+    figures: dict[str, Callable[[], list[Figure]]] = field(default_factory=dict)
     started_ms: int = 0
     ready: bool = False
     stopping: bool = False

@@ -552,3 +552,15 @@ CREATE INDEX alert_group_title on alert_group (workspace_id, title);
 CREATE INDEX alert_group_began on alert_group (workspace_id, first_seen_ms, integration_id);
 
 CREATE INDEX journal_acknowledged on journal (group_id, at_ms) where verb = 'acknowledged';
+
+CREATE TABLE maintenance_run (
+    id integer primary key,
+    kind text not null,
+    state text not null,                          
+    began_ms integer not null,
+    ended_ms integer,
+    said text not null,                           
+    figures text not null                         
+) strict;
+
+CREATE INDEX maintenance_run_kind on maintenance_run (kind, id);

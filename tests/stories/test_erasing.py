@@ -37,6 +37,7 @@ SPEAKERS = {
     "journal": {"verb"},
     "gap": {"why"},
     "saved_view": {"sort", "group_by"},
+    "maintenance_run": {"kind", "state", "said", "figures"},  # of the appliance, not of people
     "fact": {"name", "value"},
     "box_secret": {"name"},
     "vault_key": {"master"},
