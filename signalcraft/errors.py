@@ -132,3 +132,24 @@ class BadSetting(Fault):
 
     code = "bad_setting"
     status = 500
+
+
+class Damaged(Fault):
+    """A backup, a database or an archive that is not whole, or was changed since it was written."""
+
+    code = "damaged"
+    status = 500
+
+
+class WrongKey(Fault):
+    """A key that does not open this backup; `detail` says which one does."""
+
+    code = "wrong_key"
+    status = 409
+
+
+class Foreign(Fault):
+    """A file that is none of this program's, or one of a later version of its format."""
+
+    code = "foreign"
+    status = 409

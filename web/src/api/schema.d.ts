@@ -4505,7 +4505,7 @@ export interface components {
             status: number;
             detail: string;
             /** @enum {string} */
-            code: "address_too_long" | "bad_signature" | "busy" | "changed_meanwhile" | "conflict" | "csrf" | "forbidden" | "gone" | "headers_too_large" | "internal" | "invalid" | "malformed" | "method_not_allowed" | "needs_tls" | "not_found" | "not_signed_in" | "provider_unavailable" | "second_factor_needed" | "secret_unreadable" | "sign_in_refused" | "sign_in_stale" | "step_up_needed" | "too_large" | "too_many" | "too_slow" | "unreadable" | "wrong_code" | "wrong_credentials" | "wrong_type";
+            code: "address_too_long" | "bad_signature" | "busy" | "changed_meanwhile" | "conflict" | "csrf" | "damaged" | "forbidden" | "foreign" | "gone" | "headers_too_large" | "internal" | "invalid" | "malformed" | "method_not_allowed" | "needs_tls" | "not_found" | "not_signed_in" | "provider_unavailable" | "second_factor_needed" | "secret_unreadable" | "sign_in_refused" | "sign_in_stale" | "step_up_needed" | "too_large" | "too_many" | "too_slow" | "unreadable" | "wrong_code" | "wrong_credentials" | "wrong_key" | "wrong_type";
             request_id: string;
             errors: components["schemas"]["FieldProblem"][];
             docs: string;
