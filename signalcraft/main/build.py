@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from signalcraft import __version__, logs
 from signalcraft.config import Settings
 from signalcraft.errors import Fault
+from signalcraft.main.systemd import Patience, Systemd
 from signalcraft.postman import Postman
 from signalcraft.services.accounts import Accounts
 from signalcraft.services.audit import Audit
@@ -89,8 +90,7 @@ def _open(settings: Settings, data_dir: Path, now: Callable[[], int]) -> House:
     db = Db(data_dir / "signalcraft.db", queue_max=settings.limits.queue_max)
     try:
         keys = _keys(settings, data_dir, db) if migrate.version(db) else None  # a wrong key leaves the file untouched
-        for name in migrate.up(db):
-            log.info("migration applied", extra={"migration": name})
+        _bring_up(settings, data_dir, now, db, keys)
         keys = keys or _keys(settings, data_dir, db)
         trouble = masterkey.settle(keys, settings, data_dir, db, now())
         masterkey.keep_private(data_dir)
@@ -113,6 +113,27 @@ def _open(settings: Settings, data_dir: Path, now: Callable[[], int]) -> House:
         house.warnings.append(trouble)
         log.warning(trouble)
     return house
+
+
+def _bring_up(settings: Settings, data_dir: Path, now: Callable[[], int], db: Db, keys: vault.Vault | None) -> None:
+    """The schema becomes this program's. Nothing is done, and nothing more is loaded, where it is that already."""
+    if migrate.version(db) == migrate.newest():
+        return
+    from signalcraft.storage import migrating
+
+    def works(migrated: Db) -> None:
+        with migrated.reading() as reader:
+            Registry(settings, keys or _keys(settings, data_dir, migrated)).reload(reader)
+
+    with Patience(Systemd()) as patience:
+
+        def say(text: str) -> None:
+            patience.say(text)
+            log.info(text)
+
+        way = migrating.Way(data_dir=data_dir, program=__version__, now=now, say=say, works=works)
+        for name in migrating.bring_up(db, way):
+            log.info("migration applied", extra={"migration": name})
 
 
 def _keys(settings: Settings, data_dir: Path, db: Db) -> vault.Vault:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+from types import TracebackType
 
 from signalcraft.config import environment
 
@@ -24,4 +26,34 @@ class Systemd:
             try:
                 sock.sendto("\n".join(lines).encode(), self._address)
             except OSError:
+                return
+
+
+class Patience:
+    """While something long is done before the start is complete, systemd is asked for more time again and again."""
+
+    def __init__(self, systemd: Systemd, seconds: int = 90) -> None:
+        self._systemd = systemd
+        self._seconds = seconds
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._ask, name="patience", daemon=True)
+
+    def __enter__(self) -> Patience:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def say(self, text: str) -> None:
+        """What `systemctl status` shows."""
+        self._systemd.tell(f"STATUS={text}")
+
+    def _ask(self) -> None:
+        while True:
+            self._systemd.tell(f"EXTEND_TIMEOUT_USEC={self._seconds * 1_000_000}")
+            if self._done.wait(self._seconds / 3):
                 return

@@ -44,7 +44,7 @@ def test_a_step_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: py
         migrate.up(db)
     with db.direct() as tx:
         assert tx.value("select count(*) from sqlite_master where name = 'good'") == 0
-    assert migrate.version(db) == migrate.steps()[-2][0]
+    assert migrate.version(db) == 0, "what came before it in the same run is undone too"
     db.stop()
 
 
