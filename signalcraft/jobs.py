@@ -62,8 +62,9 @@ class Jobs:
         house = self._house
         with logs.within(f"job-minute-{secrets.token_hex(4)}"):
             self._each(
-                house.watch.tick(house.now()), house.configure.tidy(), house.keyring.tend(), house.nightly.tick()
+                house.watch.tick(house.now()), house.configure.tidy(), house.keyring.tend(), house.hold.tend()
             )
+            self._each(house.nightly.tick())
 
     def _each_night(self) -> None:
         house = self._house

@@ -17,6 +17,7 @@ from signalcraft.postman import Postman
 from signalcraft.services.accounts import Accounts
 from signalcraft.services.audit import Audit
 from signalcraft.services.care.alarms import Alarms
+from signalcraft.services.care.hold import Hold
 from signalcraft.services.care.nightly import Nightly
 from signalcraft.services.care.runs import Runs
 from signalcraft.services.comments import Comments
@@ -155,7 +156,7 @@ def _wire(
     signin = SignIn(db, Gate(settings, db, keys, now), Passwords(), sessions, second, now)
     people = People(settings, db, signin, now)
     doors, tickets = Doors(settings, people.base), Tickets(now)
-    recorded = Runs(db, now)
+    recorded, alarms = Runs(db, now), Alarms(now)
     house = House(
         settings=settings,
         data_dir=data_dir,
@@ -186,14 +187,17 @@ def _wire(
         overview=Overview(db, deliver, now),
         system=System(db, data_dir, now),
         runs=recorded,
-        alarms=Alarms(now),
+        alarms=alarms,
         nightly=Nightly(db, recorded, settings.workspace.timezone, now),
+        hold=Hold(db, registry, deliver, alarms, now),
         started_ms=now(),
     )
     house.health.more["errors"] = house.faults.health
     house.faults.listen()
     house.health.more["keys"] = house.keyring.health
     house.health.more["api_keys"] = house.accounts.health
+    house.health.more["hold"] = house.hold.health
+    deliver.held = house.watch.held = lambda: house.hold.held
     db.on_commit = deliver.wake
     if settings.security.insecure_cookies:
         house.warnings.append(_INSECURE)

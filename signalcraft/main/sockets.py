@@ -33,7 +33,9 @@ class SlackSockets:
 
     async def _follow(self) -> None:
         wanted: dict[tuple[int, str], str] = {}
-        for channel in self._house.registry.snapshot.channels.values():
+        # Held: the earlier box may still be connected, and Slack gives each button press to one of the two.
+        channels = {} if self._house.hold.held else self._house.registry.snapshot.channels
+        for channel in channels.values():
             token = getattr(channel.config, "app_token", "")
             if channel.kind == slack.KIND and channel.enabled and token:
                 wanted[channel.workspace_id, token] = channel.config.api_url

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from signalcraft.services.accounts import Accounts
     from signalcraft.services.audit import Audit
     from signalcraft.services.care.alarms import Alarms
+    from signalcraft.services.care.hold import Hold
     from signalcraft.services.care.nightly import Nightly
     from signalcraft.services.care.runs import Runs
     from signalcraft.services.comments import Comments
@@ -75,6 +76,7 @@ class House:
     runs: Runs
     alarms: Alarms
     nightly: Nightly
+    hold: Hold
     figures: dict[str, Callable[[], list[Figure]]] = field(default_factory=dict)
     started_ms: int = 0
     ready: bool = False

@@ -59,6 +59,8 @@ class Watch:
         self._late: list[int] = []
         self.failed_at_ms: int | None = None
         """When something that was due last could not be done: for health."""
+        self.held: Callable[[], bool] = lambda: False
+        """Whether nobody may be told: what comes in is routed, and all else waits (services/care/hold.py)."""
 
     async def boot(self, now_ms: int) -> None:
         """The process starts: if an earlier one ended more than a few seconds ago, nobody took alerts since then."""
@@ -95,6 +97,8 @@ class Watch:
 
     def next_due_ms(self, reader: Tx) -> int | None:
         """When something is due next; None where nothing is to come."""
+        if self.held():
+            return due.next_settle_ms(reader)
         found = [
             due.next_settle_ms(reader),
             due.next_snooze_ms(reader),
@@ -123,6 +127,8 @@ class Watch:
         await self._each(
             lambda tx: groups.due_settles(tx, now_ms, BATCH), lambda tx, id_: self._ingest.settle(tx, id_, now_ms)
         )
+        if self.held():
+            return
         await self._each(lambda tx: due.snoozes(tx, now_ms, BATCH), lambda tx, id_: self._wake(tx, id_, now_ms))
         await self._each(
             lambda tx: [e.id for e in escalations.due(tx, now_ms, BATCH)],

@@ -321,6 +321,7 @@ RECIPES: dict[str, Callable[[Stage], Any]] = {
 ELSEWHERE = {
     "POST /webhooks/slack/actions": "test_a_press_in_slack_and_a_signed_link_write_a_row_each",
     "POST /answer/{token:str}": "test_a_press_in_slack_and_a_signed_link_write_a_row_each",
+    "POST /api/hold/resume": "tests/stories/test_held.py",
     "POST /control/people": "tests/cli/test_audit.py",
     "POST /control/people/{id:str}/password": "tests/cli/test_audit.py",
     "POST /control/integrations/{name:str}/webhook": "tests/cli/test_audit.py",

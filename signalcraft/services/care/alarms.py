@@ -30,6 +30,7 @@ CONDITIONS: Final[dict[str, Condition]] = {
         Condition("drill_failed", "The restore drill failed", Severity.HIGH, "restore-drill.md"),
         Condition("retention_failed", "Old data could not be archived or deleted", Severity.MEDIUM, "retention.md"),
         Condition("rollup_failed", "The long-range numbers are not kept", Severity.LOW, "rollups.md"),
+        Condition("restored", "Messages of before the restore may not have been sent", Severity.HIGH, "restore.md"),
         Condition("migration_failed", "An upgrade was undone", Severity.HIGH, "upgrade.md"),
     )
 }

@@ -82,6 +82,8 @@ class Deliver:
         self._clock_ms = 0
         self._turned = True
         self._stopping = False
+        self.held: Callable[[], bool] = lambda: False
+        """Whether nothing may leave: services/care/hold.py."""
 
     # -- the loop -------------------------------------------------------------------------------------------------
 
@@ -156,6 +158,8 @@ class Deliver:
         """Whether nothing is under way and nothing is due now. It reads the database: for tests and shutdown."""
         if self._tasks or self._gate.locked():
             return False
+        if self.held():
+            return True
         now_ms = self._now()
         with self._db.reading() as reader:
             if outbox.under_way(reader):
@@ -164,6 +168,8 @@ class Deliver:
 
     def next_due_ms(self, reader: Tx) -> int | None:
         """When the next message may leave; None where nothing is owed that could."""
+        if self.held():
+            return None
         plans = self._lanes.plans(reader, self._registry.snapshot, self._now())
         return min((plan.due_ms for plan in plans), default=None)
 
@@ -173,6 +179,8 @@ class Deliver:
         """Starts whatever is due. (How much, when the next thing is due that was not.)"""
         async with self._gate:
             self._follow_clock()
+            if self.held():
+                return 0, None
             if not self._warm:
                 await self._remember(now_ms)
             snapshot = self._registry.snapshot

@@ -1749,6 +1749,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Is the box held after a restore?
+         * @description A restored box takes alerts and tells nobody until it is resumed.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["get_hold"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hold/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on after a restore
+         * @description Drops what is to be dropped, then messages leave again. 409: the box is not held.
+         *
+         *     Roles: owner, admin. Scope of an API key: `config:write`.
+         */
+        post: operations["resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/integrations": {
         parameters: {
             query?: never;
@@ -3773,6 +3817,40 @@ export interface components {
             raw_base64: string;
         };
         /**
+         * HeldEscalationOut
+         * @description An escalation that is to come. `fate`: send (it is due at once), later (at `due_at`), or drop, and `why`.
+         */
+        HeldEscalationOut: {
+            id: string;
+            channels: string[];
+            was_due_at: string;
+            due_at: string;
+            group_id: string;
+            group_title: string | null;
+            group_severity: string | null;
+            group_status: string | null;
+            /** @enum {unknown} */
+            fate: "drop" | "later" | "send";
+            why: string;
+        };
+        /**
+         * HeldMessageOut
+         * @description A message that is owed. `fate`: send or drop, and `why`.
+         */
+        HeldMessageOut: {
+            id: string;
+            channel: string;
+            kind: string;
+            owed_at: string;
+            group_id: string | null;
+            group_title: string | null;
+            group_severity: string | null;
+            group_status: string | null;
+            /** @enum {unknown} */
+            fate: "drop" | "later" | "send";
+            why: string;
+        };
+        /**
          * HeldOut
          * @description A webhook that was put in quarantine. state: quarantined, replayed, dropped. `why`: what could not be read.
          */
@@ -3800,6 +3878,24 @@ export interface components {
         History: {
             group_key: string;
             items: components["schemas"]["PastOut"][];
+        };
+        /**
+         * HoldOut
+         * @description Whether the box is held. `copy_at`: up to when the copy that it was restored from tells; `lost_at`: until when
+         *     the earlier box may have gone on sending. `plan`: what a resume without options would do.
+         */
+        HoldOut: {
+            held: boolean;
+            /** @default null */
+            since_at?: string | null;
+            /** @default null */
+            why?: string | null;
+            /** @default null */
+            copy_at?: string | null;
+            /** @default null */
+            lost_at?: string | null;
+            /** @default null */
+            plan?: components["schemas"]["ResumePlanOut"] | null;
         };
         /**
          * IdentityList
@@ -4505,7 +4601,7 @@ export interface components {
             status: number;
             detail: string;
             /** @enum {string} */
-            code: "address_too_long" | "bad_signature" | "busy" | "changed_meanwhile" | "conflict" | "csrf" | "damaged" | "forbidden" | "foreign" | "gone" | "headers_too_large" | "internal" | "invalid" | "malformed" | "method_not_allowed" | "needs_tls" | "not_found" | "not_signed_in" | "provider_unavailable" | "second_factor_needed" | "secret_unreadable" | "sign_in_refused" | "sign_in_stale" | "step_up_needed" | "too_large" | "too_many" | "too_slow" | "unreadable" | "wrong_code" | "wrong_credentials" | "wrong_key" | "wrong_type";
+            code: "address_too_long" | "bad_signature" | "busy" | "changed_meanwhile" | "conflict" | "csrf" | "damaged" | "forbidden" | "foreign" | "gone" | "headers_too_large" | "internal" | "invalid" | "malformed" | "method_not_allowed" | "needs_tls" | "no_replica" | "not_found" | "not_signed_in" | "provider_unavailable" | "second_factor_needed" | "secret_unreadable" | "sign_in_refused" | "sign_in_stale" | "step_up_needed" | "too_large" | "too_many" | "too_slow" | "unreadable" | "wrong_code" | "wrong_credentials" | "wrong_key" | "wrong_type";
             request_id: string;
             errors: components["schemas"]["FieldProblem"][];
             docs: string;
@@ -4631,6 +4727,53 @@ export interface components {
         ResolveIn: {
             /** @default null */
             note?: string | null;
+        };
+        /**
+         * ResumeIn
+         * @description How to go on. `dry_run`: only show it. `drop_older_minutes`: nothing that was owed in the copy for longer.
+         *     `keep`: ids of messages that are sent all the same. `keep_all`: also what the earlier box may have sent.
+         *     `drop_all`: nothing that was owed in the copy. `lost_at`: when the earlier box stopped, where that is known better.
+         */
+        ResumeIn: {
+            /** @default false */
+            dry_run?: boolean;
+            /** @default null */
+            drop_older_minutes?: number | null;
+            /** @default [] */
+            keep?: string[];
+            /** @default false */
+            keep_all?: boolean;
+            /** @default false */
+            drop_all?: boolean;
+            /** @default null */
+            lost_at?: string | null;
+        };
+        /**
+         * ResumePlanOut
+         * @description What a resume does. Counts are of all; the lists hold at most 500 rows each, those of this workspace.
+         *
+         *     `elsewhere`: messages of other workspaces, to which the same is done. `repeats` that were due wait their time again;
+         *     `snoozes` end at once.
+         */
+        ResumePlanOut: {
+            send: number;
+            drop: number;
+            messages: components["schemas"]["HeldMessageOut"][];
+            escalations_send: number;
+            escalations_later: number;
+            escalations_drop: number;
+            escalations: components["schemas"]["HeldEscalationOut"][];
+            repeats: number;
+            snoozes: number;
+            elsewhere: number;
+        };
+        /**
+         * ResumedOut
+         * @description What was done, or with `dry_run` would be.
+         */
+        ResumedOut: {
+            resumed: boolean;
+            plan: components["schemas"]["ResumePlanOut"];
         };
         /**
          * RetriedOut
@@ -10700,6 +10843,174 @@ export interface operations {
             429: components["responses"]["TooMany"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
+        };
+    };
+    get_hold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "held": true,
+                     *       "since_at": "2026-03-02T09:00:00Z",
+                     *       "why": "from the backup of 2 March",
+                     *       "copy_at": "2026-03-02T09:00:00Z",
+                     *       "lost_at": "2026-03-02T09:00:00Z",
+                     *       "plan": {
+                     *         "send": 1,
+                     *         "drop": 1,
+                     *         "messages": [
+                     *           {
+                     *             "id": "0dv8m2k4c0001",
+                     *             "channel": "ops hook",
+                     *             "kind": "generic",
+                     *             "owed_at": "2026-03-02T09:00:00Z",
+                     *             "group_id": "0dv8m2k4c0001",
+                     *             "group_title": "Checkout is down",
+                     *             "group_severity": "critical",
+                     *             "group_status": "open",
+                     *             "fate": "drop",
+                     *             "why": "it came to be owed since the restore"
+                     *           }
+                     *         ],
+                     *         "escalations_send": 1,
+                     *         "escalations_later": 1,
+                     *         "escalations_drop": 1,
+                     *         "escalations": [
+                     *           {
+                     *             "id": "0dv8m2k4c0001",
+                     *             "channels": [
+                     *               "ops hook"
+                     *             ],
+                     *             "was_due_at": "2026-03-02T09:00:00Z",
+                     *             "due_at": "2026-03-02T09:00:00Z",
+                     *             "group_id": "0dv8m2k4c0001",
+                     *             "group_title": "Checkout is down",
+                     *             "group_severity": "critical",
+                     *             "group_status": "open",
+                     *             "fate": "drop",
+                     *             "why": "it came due while nobody could be told"
+                     *           }
+                     *         ],
+                     *         "repeats": 1,
+                     *         "snoozes": 1,
+                     *         "elsewhere": 1
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["HoldOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "dry_run": true,
+                 *       "drop_older_minutes": 60,
+                 *       "keep": [],
+                 *       "keep_all": false,
+                 *       "drop_all": false,
+                 *       "lost_at": null
+                 *     }
+                 */
+                "application/json": components["schemas"]["ResumeIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "resumed": false,
+                     *       "plan": {
+                     *         "send": 1,
+                     *         "drop": 1,
+                     *         "messages": [
+                     *           {
+                     *             "id": "0dv8m2k4c0001",
+                     *             "channel": "ops hook",
+                     *             "kind": "generic",
+                     *             "owed_at": "2026-03-02T09:00:00Z",
+                     *             "group_id": "0dv8m2k4c0001",
+                     *             "group_title": "Checkout is down",
+                     *             "group_severity": "critical",
+                     *             "group_status": "open",
+                     *             "fate": "drop",
+                     *             "why": "it came to be owed since the restore"
+                     *           }
+                     *         ],
+                     *         "escalations_send": 1,
+                     *         "escalations_later": 1,
+                     *         "escalations_drop": 1,
+                     *         "escalations": [
+                     *           {
+                     *             "id": "0dv8m2k4c0001",
+                     *             "channels": [
+                     *               "ops hook"
+                     *             ],
+                     *             "was_due_at": "2026-03-02T09:00:00Z",
+                     *             "due_at": "2026-03-02T09:00:00Z",
+                     *             "group_id": "0dv8m2k4c0001",
+                     *             "group_title": "Checkout is down",
+                     *             "group_severity": "critical",
+                     *             "group_status": "open",
+                     *             "fate": "drop",
+                     *             "why": "it came due while nobody could be told"
+                     *           }
+                     *         ],
+                     *         "repeats": 1,
+                     *         "snoozes": 1,
+                     *         "elsewhere": 1
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ResumedOut"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
         };
     };
     list_integrations: {
