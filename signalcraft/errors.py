@@ -153,3 +153,10 @@ class Foreign(Fault):
 
     code = "foreign"
     status = 409
+
+
+class NoReplica(Fault):
+    """A replica that is not there, cannot be reached, or holds nothing that was asked for."""
+
+    code = "no_replica"
+    status = 502

@@ -158,6 +158,45 @@ def directory(text: str) -> str:
     return os.path.abspath(path) if path else ""
 
 
+def replica_url(text: str) -> str:
+    """Where a replica is kept, without its last slash, or nothing."""
+    if not text:
+        return ""
+    allowed = (
+        "an address without a password: file:///absolute/path, s3://bucket/prefix?endpoint=…&region=… "
+        "or sftp://user@host/absolute/path"
+    )
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError:
+        raise ValueError(allowed) from None
+    plain = not parts.password and not parts.fragment and parts.path.isprintable() and ".." not in parts.path.split("/")
+    rooted = parts.path.strip("/") != ""
+    fits = {
+        "file": not parts.netloc and not parts.query and rooted,
+        "s3": bool(parts.netloc) and "@" not in parts.netloc,
+        "sftp": bool(parts.hostname) and bool(parts.username) and not parts.query and rooted,
+    }
+    if not plain or not fits.get(parts.scheme):
+        raise ValueError(allowed)
+    return parts._replace(path=parts.path.rstrip("/")).geturl()
+
+
+def clock(text: str) -> str:
+    """A time of the day: `02:00`."""
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text.strip()):
+        raise ValueError('a time of the day, HH:MM, for example "02:00"')
+    return text.strip()
+
+
+def time_of_day(text: str) -> str:
+    """HH:MM, from 00:00 to 23:59."""
+    if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text) is None:
+        raise ValueError("a time of day as HH:MM, for example 08:00")
+    return text
+
+
 FORMS: Final[Mapping[str, Callable[[str], str]]] = {
     "listen": listen,
     "listen_or_none": listen_or_none,
@@ -173,4 +212,6 @@ FORMS: Final[Mapping[str, Callable[[str], str]]] = {
     "readable_file": readable_file,
     "directory": directory,
 }
+    "time_of_day": time_of_day,
+    "replica_url": replica_url,
 """The forms under the names that `Meta(extra={"form": …})` uses. On a list they judge each item."""

@@ -15,6 +15,8 @@ from signalcraft.config.http import Http
 from signalcraft.config.limits import Limits
 from signalcraft.config.oidc import Oidc
 from signalcraft.config.safety import unsafe
+from signalcraft.config.replica import Replica, unfit
+from signalcraft.config.retention import Retention
 from signalcraft.config.secret import Secret
 from signalcraft.config.section import Section, says
 
@@ -263,6 +265,10 @@ class Settings(Section, frozen=True):
     oidc: Oidc = field(default_factory=Oidc)
 
 
+    monitoring: Monitoring = field(default_factory=Monitoring)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    digest: Digest = field(default_factory=Digest)
+    replica: Replica = field(default_factory=Replica)
 def check(settings: Settings) -> list[tuple[str, str]]:
     """The rules between settings: (key, one sentence with what would be right), [] when all hold."""
     grouping, delivery = settings.grouping, settings.delivery
@@ -294,4 +300,5 @@ def check(settings: Settings) -> list[tuple[str, str]]:
             "must be set where oidc.roles is: it names the claim that holds the groups",
         ),
     )
-    return [(key, sentence) for holds, key, sentence in rules if not holds] + unsafe(settings)
+    wrong = [(key, sentence) for holds, key, sentence in rules if not holds]
+    return [*wrong, *unfit(settings.replica, settings.data.path), *unsafe(settings)]

@@ -27,6 +27,7 @@ from signalcraft.domain.ids import Mint
 from signalcraft.errors import Busy, DiskFull
 from signalcraft.storage.origin import Origin, present
 from signalcraft.storage.slow import SLOW_S, Slow
+from signalcraft.storage.wal import Wal
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -155,6 +156,7 @@ class Db:
         self.commits = 0
         self.works = 0
         self._connection = connect(path)
+        self.wal = Wal(path, self._connection)
         self._mint = Mint()
         self._queue: deque[_Item[Any]] = deque()
         self._wake = threading.Event()
@@ -250,6 +252,7 @@ class Db:
                 batch = [queue.popleft() for _ in range(min(len(queue), BATCH_MAX))]
                 self.busy_since_s = time.monotonic()
                 self._commit(batch)
+                self.wal.tend()
                 self.busy_since_s = None
             if self._stopping or self._abandoned:
                 return
