@@ -209,9 +209,10 @@ FORMS: Final[Mapping[str, Callable[[str], str]]] = {
     "network": network,
     "target": target,
     "timezone": timezone,
+    "clock": clock,
     "readable_file": readable_file,
     "directory": directory,
-}
     "time_of_day": time_of_day,
     "replica_url": replica_url,
+}
 """The forms under the names that `Meta(extra={"form": …})` uses. On a list they judge each item."""

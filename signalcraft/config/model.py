@@ -13,10 +13,11 @@ from msgspec import field
 
 from signalcraft.config.http import Http
 from signalcraft.config.limits import Limits
+from signalcraft.config.monitoring import Digest, Heartbeat, Monitoring
 from signalcraft.config.oidc import Oidc
-from signalcraft.config.safety import unsafe
 from signalcraft.config.replica import Replica, unfit
 from signalcraft.config.retention import Retention
+from signalcraft.config.safety import unsafe
 from signalcraft.config.secret import Secret
 from signalcraft.config.section import Section, says
 
@@ -262,13 +263,14 @@ class Settings(Section, frozen=True):
     workspace: Workspace = field(default_factory=Workspace)
     security: Security = field(default_factory=Security)
     audit: Audit = field(default_factory=Audit)
+    retention: Retention = field(default_factory=Retention)
     oidc: Oidc = field(default_factory=Oidc)
-
-
     monitoring: Monitoring = field(default_factory=Monitoring)
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     digest: Digest = field(default_factory=Digest)
     replica: Replica = field(default_factory=Replica)
+
+
 def check(settings: Settings) -> list[tuple[str, str]]:
     """The rules between settings: (key, one sentence with what would be right), [] when all hold."""
     grouping, delivery = settings.grouping, settings.delivery
