@@ -133,9 +133,14 @@ def prune(data_dir: Path, number: int = KEEP) -> list[str]:
     """Removes all but the newest copies from before migrations; their names."""
     gone = [one for one in kept(data_dir) if not one.newer][number:]
     for one in gone:
-        copies.discard(data_dir / FOLDER / one.file)
-        (data_dir / FOLDER / f"{one.file}.json").unlink(missing_ok=True)
+        discard(data_dir, one)
     return [one.file for one in gone]
+
+
+def discard(data_dir: Path, one: Kept) -> None:
+    """Removes a kept database and its manifest."""
+    copies.discard(data_dir / FOLDER / one.file)
+    (data_dir / FOLDER / f"{one.file}.json").unlink(missing_ok=True)
 
 
 def scratch(data_dir: Path, name: str) -> Path:

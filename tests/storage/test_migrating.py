@@ -67,14 +67,15 @@ def old(tmp_path: Path) -> Old:
     return Old(tmp_path / "data", 10)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def more(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Adds a migration to the program."""
+    """The program has one migration more than this one; called, it becomes another."""
     known = migrate.steps()
 
     def add(sql: str) -> None:
         monkeypatch.setattr(migrate, "steps", lambda: [*known, (NEXT, "next", sql)])
 
+    add(GOOD)
     return add
 
 
