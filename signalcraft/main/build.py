@@ -19,6 +19,7 @@ from signalcraft.services.audit import Audit
 from signalcraft.services.care.alarms import Alarms
 from signalcraft.services.care.hold import Hold
 from signalcraft.services.care.nightly import Nightly
+from signalcraft.services.care.replica import Replication
 from signalcraft.services.care.runs import Runs
 from signalcraft.services.comments import Comments
 from signalcraft.services.configure import Configure
@@ -189,6 +190,7 @@ def _wire(
         runs=recorded,
         alarms=alarms,
         nightly=Nightly(db, recorded, settings.workspace.timezone, now),
+        replica=Replication(settings.replica, db, alarms, lambda: house.hold.held, now),
         hold=Hold(db, registry, deliver, alarms, now),
         started_ms=now(),
     )
@@ -198,6 +200,8 @@ def _wire(
     house.health.more["api_keys"] = house.accounts.health
     house.health.more["hold"] = house.hold.health
     deliver.held = house.watch.held = lambda: house.hold.held
+    house.health.more["replica"] = house.replica.health
+    house.figures["replica"] = house.replica.figures
     db.on_commit = deliver.wake
     if settings.security.insecure_cookies:
         house.warnings.append(_INSECURE)
@@ -219,8 +223,9 @@ async def close_house(house: House, lock: DataLock) -> bool:
     await house.postman.close()
     house.faults.close()
     drained = house.db.stop()
+    copied = await house.replica.end()
     lock.release()
     if not drained:
         log.error("the writer was not drained in time", extra={"queued": house.db.queued})
     logs.flush()
-    return drained
+    return drained and copied

@@ -72,6 +72,7 @@ class Program:
         await self.house.watch.boot(self.now())
         self._spawn("deliver", self.house.deliver.run(self._stop))
         self._spawn("watch", self._every(1.0, self._second))
+        self._spawn("replica", self.house.replica.run(self._stop))
         self._sockets = SlackSockets(self.house)
         self._spawn("sockets", self._sockets.run(self._stop))
         self._jobs = Jobs(self.house)
@@ -160,7 +161,7 @@ class Program:
         self._stop.set()
 
     async def stop(self) -> bool:
-        """Ends in order: streams, requests (10 s), loops, writer (5 s). False when something did not end in time."""
+        """Ends in order: streams, requests (10 s), loops, writer (5 s), replica (30 s). False: one was not in time."""
         self._systemd.tell("STOPPING=1")
         self._stop.set()
         self.house.stopping = True
@@ -201,6 +202,7 @@ class Program:
         for task in self._tasks:
             task.cancel()
         self.house.faults.deaf()
+        self.house.replica.child.kill()
         self.house.db.abandon()
         await asyncio.wait(self._tasks, timeout=5)
         if self._front is not None:
@@ -226,7 +228,7 @@ async def _serve(settings: Settings) -> int:
     await _tell_setup_code(program.house)
     await program.wait()
     # Whatever hangs, the end comes: systemd's own limit is 60 s.
-    loop.call_later(45, lambda: os._exit(1))
+    loop.call_later(55, lambda: os._exit(1))
     settling.cancel()
     in_time = await program.stop()
     return 0 if in_time and program.failed is None else 1

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from signalcraft.services.care.alarms import Alarms
     from signalcraft.services.care.hold import Hold
     from signalcraft.services.care.nightly import Nightly
+    from signalcraft.services.care.replica import Replication
     from signalcraft.services.care.runs import Runs
     from signalcraft.services.comments import Comments
     from signalcraft.services.configure import Configure
@@ -76,6 +77,7 @@ class House:
     runs: Runs
     alarms: Alarms
     nightly: Nightly
+    replica: Replication
     hold: Hold
     figures: dict[str, Callable[[], list[Figure]]] = field(default_factory=dict)
     started_ms: int = 0

@@ -38,7 +38,7 @@ class Front(Desk):
             signin=absent, people=absent,
             invitations=absent, oidc=absent, passkeys=absent, ready=True, audit=Audit(self.settings, self.db, now),
             security=Security(self.settings, self.db, now), faults=absent,
-            overview=absent, system=absent, comments=absent, shares=absent,
+            overview=absent, system=absent, comments=absent, shares=absent, replica=absent,
         )  # fmt: skip
         self.app = create_app(house)
         self.keys = {
