@@ -8,7 +8,20 @@ from collections.abc import Sequence
 
 import click
 
-from signalcraft.cli import audit, faults, files, keyring, keys, person, process, senders, setup, shows, user
+from signalcraft.cli import (
+    audit,
+    faults,
+    files,
+    keyring,
+    keys,
+    migrating,
+    person,
+    process,
+    senders,
+    setup,
+    shows,
+    user,
+)
 from signalcraft.cli.terminal import complain
 from signalcraft.errors import BadSetting, Fault, Invalid
 
@@ -44,10 +57,24 @@ def root(ctx: click.Context, debug: bool) -> None:
 
 
 for _command in (
-    process.serve, process.demo, setup.init, setup.check_config, user.user, keys.apikey,
-    keyring.keys, person.person, files.apply,
-    files.export, audit.audit, senders.send, process.status, faults.errors, setup.migrate, shows.openapi, shows.version,
-):  # fmt: skip
+    process.serve,
+    process.demo,
+    setup.init,
+    setup.check_config,
+    user.user,
+    keys.apikey,
+    keyring.keys,
+    person.person,
+    files.apply,
+    files.export,
+    audit.audit,
+    senders.send,
+    process.status,
+    faults.errors,
+    migrating.migrate,
+    shows.openapi,
+    shows.version,
+):
     root.add_command(_command)
 
 

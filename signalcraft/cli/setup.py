@@ -1,19 +1,15 @@
-"""Commands before the first start and before an upgrade: `init`, `check-config`, `migrate`."""
+"""Commands before the first start: `init`, `check-config`."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from signalcraft.cli.options import Where, as_json, where
 from signalcraft.cli.terminal import note, say, say_json, strong, table
 from signalcraft.errors import BadSetting, Conflict
-
-if TYPE_CHECKING:
-    from signalcraft.storage.db import Db
 
 
 @click.command()
@@ -118,73 +114,3 @@ def check_config(where: Where, show_all: bool, as_json: bool) -> None:
         say()
     changed = sum(1 for row in rows if row[2] != "default")
     say(f"All is well: {changed} of {len(rows)} settings differ from their defaults; file: {loaded.file or 'none'}")
-
-
-@click.command()
-@click.argument("what", type=click.Choice(["status", "check", "up"]), default="status")
-@as_json
-@where(workspace=False)
-def migrate(where: Where, what: str, as_json: bool) -> int:
-    """Show the database's schema, or bring it up to date.
-
-    status shows it; check also exits 1 where it is not this program's; up applies what is missing. serve does that by
-    itself when it starts.
-
-    \b
-    Example:
-      signalcraft migrate status
-      signalcraft migrate up
-    """
-    state = _migrated(where, apply=what == "up")
-    if as_json:
-        say_json(state)
-    else:
-        for name in state["applied"]:
-            say(f"applied  {name}")
-        for name in state["pending"]:
-            say(f"pending  {name}")
-        say(f"schema {state['schema']}, the program's is {state['newest']}: {_standing(state)}")
-    return 1 if what == "check" and state["schema"] != state["newest"] else 0
-
-
-def _standing(state: dict[str, Any]) -> str:
-    if state["schema"] > state["newest"]:
-        return "the database is newer than the program"
-    return f"{len(state['pending'])} to apply" if state["pending"] else "up to date"
-
-
-def _migrated(where: Where, *, apply: bool) -> dict[str, Any]:
-    from signalcraft.cli.client import beside, lock_or_socket
-    from signalcraft.storage import migrate as steps
-    from signalcraft.storage.db import Db
-
-    data_dir = where.loaded().settings.data.path
-    file = data_dir / "signalcraft.db"
-    if not apply and not file.exists():
-        return _state(0, [])
-    lock = lock_or_socket(data_dir, "migrate")
-    if lock is None:
-        with beside(data_dir) as client:
-            return _state(client.get("/control/info")["schema"], [])
-    try:
-        db = Db(file)
-        try:
-            applied = _up(db) if apply else []
-            return _state(steps.version(db), applied)
-        finally:
-            db.stop()
-    finally:
-        lock.release()
-
-
-def _up(db: Db) -> list[str]:
-    from signalcraft.storage import migrate as steps
-
-    return steps.up(db)
-
-
-def _state(schema: int, applied: list[str]) -> dict[str, Any]:
-    from signalcraft.storage import migrate as steps
-
-    pending = [f"{number:04d}_{name}" for number, name, _ in steps.steps() if number > schema]
-    return {"schema": schema, "newest": steps.newest(), "pending": pending, "applied": applied}
