@@ -69,6 +69,7 @@ class Program:
             await close_house(self.house, self._lock)
             raise
         await self.house.runs.boot()
+        await self.house.hold.boot()
         await self.house.watch.boot(self.now())
         self._spawn("deliver", self.house.deliver.run(self._stop))
         self._spawn("watch", self._every(1.0, self._second))

@@ -16,6 +16,7 @@ from signalcraft.storage.db import Tx
 _SINCE: Final = "held_since_ms"
 _WHY: Final = "held_why"
 _COPY: Final = "held_copy"
+_TOLD: Final = "held_told"
 _UNTOLD: Final = "hold_untold"
 _MINTED: Final = ("delivery", "escalation", "journal", "alert_group")
 
@@ -51,7 +52,16 @@ def put(tx: Tx, *, now_ms: int, why: str, copy_ms: int, lost_ms: int | None = No
     facts.put(tx, _SINCE, str(now_ms))
     facts.put(tx, _WHY, why)
     facts.put(tx, _COPY, msgspec.json.encode(_Copy(held.copy_ms, held.lost_ms, mark)).decode())
+    tx.run("delete from fact where name = ?", (_TOLD,))
     return held
+
+
+def first_start(tx: Tx) -> bool:
+    """Whether this is the first start on the restored database; it is from then on not."""
+    if facts.get(tx, _TOLD) is not None:
+        return False
+    facts.put(tx, _TOLD, "1")
+    return True
 
 
 def get(tx: Tx) -> Held | None:
@@ -66,7 +76,7 @@ def get(tx: Tx) -> Held | None:
 
 def end(tx: Tx) -> None:
     """It is held no longer."""
-    tx.run("delete from fact where name in (?, ?, ?)", (_SINCE, _WHY, _COPY))
+    tx.run("delete from fact where name in (?, ?, ?, ?)", (_SINCE, _WHY, _COPY, _TOLD))
 
 
 # -- what is owed -----------------------------------------------------------------------------------------------------
@@ -118,7 +128,10 @@ def coming(tx: Tx) -> list[Coming]:
         " from escalation e left join alert_group g on g.id = e.group_id where e.state = 'pending'"
         " order by e.due_ms, e.id"
     )
-    return [Coming(*row[:5], msgspec.json.decode(row[5], type=list[int]), *row[6:]) for row in rows]
+    return [
+        Coming(id_, workspace_id, group_id, due_ms, minutes, msgspec.json.decode(to, type=list[int]), *group)
+        for id_, workspace_id, group_id, due_ms, minutes, to, *group in rows
+    ]
 
 
 def count_again(tx: Tx, escalation_id: int, due_ms: int) -> None:

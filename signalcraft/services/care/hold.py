@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from signalcraft.domain import ids, resuming
-from signalcraft.domain.group import Actor
+from signalcraft.domain.group import SYSTEM, Actor
 from signalcraft.domain.resuming import Choice, Verdict
 from signalcraft.domain.severity import Severity
 from signalcraft.errors import Conflict, NotFound
@@ -17,7 +17,7 @@ from signalcraft.services.care.alarms import Alarms
 from signalcraft.services.deliver import Deliver, standing_in
 from signalcraft.services.health import Component
 from signalcraft.services.registry import Registry
-from signalcraft.storage import escalations, hold, journal, outbox
+from signalcraft.storage import due, escalations, gaps, hold, journal, outbox, runs
 from signalcraft.storage.db import Db, Tx
 from signalcraft.storage.hold import Coming, Held, Waiting
 
@@ -84,6 +84,25 @@ class Hold:
     def state(self) -> Held | None:
         """How it is held; None where it is not."""
         return self._held
+
+    async def boot(self) -> None:
+        """The first start after a restore: what happened since the copy is a gap, and the restore is on record."""
+        held, now_ms = self._held, self._now()
+        if held is None:
+            return
+
+        def work(tx: Tx) -> None:
+            if not hold.first_start(tx):
+                return
+            due.say_alive(tx, now_ms)  # the gap below says it: the time since the copy is not told twice
+            for workspace_id in self._registry.snapshot.workspaces:
+                gaps.add(tx, workspace_id, "restored", held.copy_ms, now_ms, 0, now_ms)
+                data = {"why": held.why, "copy_ms": held.copy_ms}
+                journal.add(tx, now_ms, workspace_id, None, "hold.begun", SYSTEM, data)
+            figures: dict[str, int | float | str] = {"missing_seconds": max(now_ms - held.copy_ms, 0) / 1000}
+            runs.end(tx, runs.begin(tx, "restore", held.since_ms), "ok", f"restored {held.why}", figures, now_ms)
+
+        await self._db.write(work)
 
     async def plan(self, choice: Choice) -> Plan:
         """What a resume would do now. Raises Conflict where the box is not held, NotFound for an unknown `keep`."""

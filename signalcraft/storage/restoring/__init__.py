@@ -1,0 +1,8 @@
+"""A data directory made again from a backup or a replica. Blocks; needs no house. See docs/how-to/restore.md."""
+
+from __future__ import annotations
+
+from signalcraft.storage.restoring.keys import Given, from_text, read_keys
+from signalcraft.storage.restoring.put import MasterKeyMissing, Order, Restored, bundle_in, restore
+
+__all__ = ["Given", "MasterKeyMissing", "Order", "Restored", "bundle_in", "from_text", "read_keys", "restore"]
