@@ -40,7 +40,6 @@ class Jobs:
         self._loop = asyncio.get_running_loop()
         self.huey = open_huey(house.data_dir / "huey.db")
         self.huey.periodic_task(crontab(), name="each_minute")(self._each_minute)
-        self.huey.periodic_task(crontab(minute="5", hour="2"), name="each_night")(self._each_night)
         self._consumer = _Consumer(
             self.huey, workers=1, initial_delay=0.5, max_delay=5.0, check_worker_health=False, flush_locks=True
         )
@@ -65,17 +64,6 @@ class Jobs:
                 house.watch.tick(house.now()), house.configure.tidy(), house.keyring.tend(), house.hold.tend()
             )
             self._each(house.nightly.tick())
-
-    def _each_night(self) -> None:
-        house = self._house
-        with logs.within(f"job-night-{secrets.token_hex(4)}"):
-            self._each(
-                house.watch.prune(house.now()),
-                house.signin.prune(house.now()),
-                house.audit.tidy(),
-                house.security.tidy(),
-                house.faults.tidy(),
-            )
 
     def _each(self, *care: Coroutine[Any, Any, Any]) -> None:
         """One after the other; one that fails, or takes too long, keeps none of the others from being done."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from signalcraft.cli import (
+    archive,
     audit,
     faults,
     files,
@@ -71,6 +72,7 @@ for _command in (
     restore.restore,
     restore.resume,
     audit.audit,
+    archive.archive,
     senders.send,
     process.status,
     faults.errors,

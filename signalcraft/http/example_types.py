@@ -126,7 +126,7 @@ OF_TYPE: Final[dict[tuple[str, str], Any]] = {
     ("StorageOut", "filesystem"): "ext4",
     ("JobOut", "name"): "audit log",
     ("JobOut", "what"): "Deletes what is older than the audit log is kept.",
-    ("JobOut", "schedule"): "daily at 02:05 UTC",
+    ("JobOut", "schedule"): "daily at 02:00 UTC",
     ("JobOut", "result"): "ok",
     ("JobOut", "error"): None,
     ("ActorOut", "id"): "U024BE7LH",

@@ -10,7 +10,7 @@ from msgspec import Struct
 from signalcraft import __version__
 from signalcraft.http.auth import TheCaller, needs
 from signalcraft.http.wire import TheHouse, show_time, time_of
-from signalcraft.services.system import JobNow, SystemNow, schedule
+from signalcraft.services.system import JobNow, SystemNow
 
 TAG: Final = ["health"]
 
@@ -50,7 +50,7 @@ class WriterOut(Struct, frozen=True, kw_only=True):
 
 
 class JobOut(Struct, frozen=True, kw_only=True):
-    """A periodic job. `result`: ok, failed, or null where it has not run yet; `error`: the class of what went wrong."""
+    """A periodic job. `result`: ok, failed, or null where it has not run yet; `error`: what went wrong."""
 
     name: str
     what: str
@@ -149,7 +149,7 @@ def _job(one: JobNow) -> JobOut:
     return JobOut(
         name=one.job.name,
         what=one.job.what,
-        schedule=schedule(one.job),
+        schedule=one.job.schedule,
         last_run_at=show_time(None if last is None else last.at_ms),
         took_ms=None if last is None else last.took_ms,
         result=None if last is None else "ok" if last.error is None else "failed",

@@ -18,8 +18,9 @@ from signalcraft.services.accounts import Accounts
 from signalcraft.services.audit import Audit
 from signalcraft.services.care.alarms import Alarms
 from signalcraft.services.care.hold import Hold
-from signalcraft.services.care.nightly import Nightly
+from signalcraft.services.care.nightly import Nightly, Planned
 from signalcraft.services.care.replica import Replication
+from signalcraft.services.care.retention import KIND, Retention
 from signalcraft.services.care.runs import Runs
 from signalcraft.services.comments import Comments
 from signalcraft.services.configure import Configure
@@ -50,6 +51,7 @@ from signalcraft.services.system import System
 from signalcraft.services.tickets import Tickets
 from signalcraft.services.watch import Watch
 from signalcraft.storage import disks, masterkey, migrate, outbox, vault, workspaces
+from signalcraft.storage.archive.child import Child
 from signalcraft.storage.db import Db
 from signalcraft.storage.lock import DataLock
 
@@ -191,6 +193,7 @@ def _wire(
         alarms=alarms,
         nightly=Nightly(db, recorded, settings.workspace.timezone, now),
         replica=Replication(settings.replica, db, alarms, lambda: house.hold.held, now),
+        retention=Retention(settings, db, data_dir, Audit(settings, db, now), alarms, now, Child),
         hold=Hold(db, registry, deliver, alarms, now),
         started_ms=now(),
     )
@@ -202,11 +205,28 @@ def _wire(
     deliver.held = house.watch.held = lambda: house.hold.held
     house.health.more["replica"] = house.replica.health
     house.figures["replica"] = house.replica.figures
+    _nights(house)
     db.on_commit = deliver.wake
     if settings.security.insecure_cookies:
         house.warnings.append(_INSECURE)
         log.warning(_INSECURE)
     return house
+
+
+def _nights(house: House) -> None:
+    """What is done once a day: what is old goes, with everything else that has run out."""
+    old = house.retention
+    old.prunes |= {
+        "statements": lambda: house.watch.prune(house.now()),
+        "sessions": lambda: house.signin.prune(house.now()),
+        "audit_ends": lambda: house.audit.tidy(purge=False),
+        "security": house.security.tidy,
+        "own_errors": house.faults.tidy,
+    }
+    what = "Archives and deletes what is older than it is kept: alert groups, messages, sessions, logs."
+    house.nightly.add(Planned(kind=KIND, what=what, at=house.settings.retention.at, do=old.night))
+    house.system.nightly = house.nightly
+    house.figures["retention"] = old.figures
 
 
 def _reports(settings: Settings) -> Reports | None:

@@ -11,7 +11,7 @@ from signalcraft.config import Settings
 from signalcraft.domain.group import SYSTEM, Actor
 from signalcraft.errors import Invalid
 from signalcraft.storage import audit as store
-from signalcraft.storage import journal, workspaces
+from signalcraft.storage import journal, retention, workspaces
 from signalcraft.storage.audit import Head, Stored
 from signalcraft.storage.db import Db, Tx
 
@@ -56,17 +56,28 @@ class Audit:
         seq, chain = _head(expected)
         return await self.db.read(lambda tx: verify(tx, workspace_id, seq, chain))
 
-    async def tidy(self) -> None:
-        """The nightly care: what is too old goes, and where each chain ends is told to the log, which is elsewhere."""
+    async def tidy(self, *, purge: bool = True) -> None:
+        """The nightly care: what is too old goes, and where each chain ends is told to the log, which is elsewhere.
+
+        `purge`: whether the chains are shortened too; the clean-up has done so, and archived them, by each workspace's
+        own time. What the journal has of them beside goes by the longest of these.
+        """
         now_ms = self.now()
         before_ms = now_ms - self._keep_ms
         for workspace in await self.db.read(workspaces.every):
-            await self._purge(workspace.id, now_ms, before_ms)
+            if purge:
+                await self._purge(workspace.id, now_ms, before_ms)
+            else:
+                before_ms = min(before_ms, now_ms - await self._own_ms(workspace.id))
             head = await self.db.read(lambda tx, number=workspace.id: store.head_of(tx, number))  # type: ignore[misc]
             if head is not None:
                 log.info("the audit log ends here", extra={"workspace": workspace.name, "head": shown(head)})
         while await self.db.write(lambda tx: journal.forget_audited(tx, before_ms, _BATCH)) == _BATCH:
             continue
+
+    async def _own_ms(self, workspace_id: int) -> int:
+        own = await self.db.read(lambda tx: retention.own(tx, workspace_id))
+        return self._keep_ms if own.audit_days is None else own.audit_days * _DAY_MS
 
     async def _purge(self, workspace_id: int, now_ms: int, before_ms: int) -> None:
         gone = 0
@@ -76,8 +87,12 @@ class Audit:
             if some < _BATCH:
                 break
         if gone:
-            said = {"rows": gone}
-            await self.db.write(lambda tx: store.add(tx, now_ms, workspace_id, "audit.purged", SYSTEM, said))
+            await self.purged(workspace_id, gone, now_ms)
+
+    async def purged(self, workspace_id: int, rows: int, now_ms: int) -> None:
+        """The log says itself that its oldest rows are gone."""
+        said = {"rows": rows}
+        await self.db.write(lambda tx: store.add(tx, now_ms, workspace_id, "audit.purged", SYSTEM, said))
 
 
 def shown(head: Head) -> str:

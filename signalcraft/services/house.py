@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from signalcraft.services.care.hold import Hold
     from signalcraft.services.care.nightly import Nightly
     from signalcraft.services.care.replica import Replication
+    from signalcraft.services.care.retention import Retention
     from signalcraft.services.care.runs import Runs
     from signalcraft.services.comments import Comments
     from signalcraft.services.configure import Configure
@@ -78,6 +79,7 @@ class House:
     alarms: Alarms
     nightly: Nightly
     replica: Replication
+    retention: Retention
     hold: Hold
     figures: dict[str, Callable[[], list[Figure]]] = field(default_factory=dict)
     started_ms: int = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import resource
@@ -11,30 +10,26 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
 from msgspec import Struct
 
-from signalcraft.storage import disks, facts, faults, migrate, versions
+from signalcraft.services.care.nightly import Nightly
+from signalcraft.storage import disks, faults, migrate, runs, versions
 from signalcraft.storage.db import Db, Tx
-
-log = logging.getLogger(__name__)
 
 DAY_MS: Final = 86_400_000
 MINUTE_MS: Final = 60_000
-NIGHT_MS: Final = (2 * 60 + 5) * MINUTE_MS
-"""When the nightly care begins, after midnight UTC."""
 _ENTRIES_MAX: Final = 100_000
 
 
 class Job(Struct, frozen=True):
-    """A periodic job: the call it is, its name and what it does in one sentence."""
+    """A periodic job: the call it is, its name, what it does in one sentence, and when."""
 
     call: str
     name: str
     what: str
-    nightly: bool = False
+    schedule: str = "each minute"
 
 
 JOBS: Final = (
@@ -43,17 +38,12 @@ JOBS: Final = (
     Job("Keyring.tend", "encryption keys", "Goes on with a rotation of encryption keys, where one is under way."),
     Job("Hold.tend", "after a restore", "Tells of alert groups whose messages were not sent again, until answered."),
     Job("Nightly.tick", "care that is due", "Begins backups, drills and clean-ups whose time has come."),
-    Job("Watch.prune", "old statements", "Forgets statements and minute counts that are too old to matter.", True),
-    Job("SignIn.prune", "sessions", "Deletes sessions, links and lockouts that have run out.", True),
-    Job("Audit.tidy", "audit log", "Deletes what is older than the audit log is kept.", True),
-    Job("Security.tidy", "security log", "Deletes what is older than the security log is kept.", True),
-    Job("Faults.tidy", "own errors", "Deletes errors of the program that were not seen for 90 days.", True),
 )
-"""In the order in which they are shown."""
+"""What runs each minute, in the order in which it is shown; behind it comes the care of the night."""
 
 
 class Run(Struct, frozen=True):
-    """The last run of a job. `error`: the class of what went wrong, None where nothing did."""
+    """The last run of a job. `error`: what went wrong, its class or a sentence; None where nothing did."""
 
     at_ms: int
     took_ms: int
@@ -115,17 +105,11 @@ class System:
         self._dir = data_dir
         self._now = now
         self._runs: dict[str, Run] = {}
+        self.nightly: Nightly | None = None
 
     def ran(self, call: str, at_ms: int, took_ms: int, error: BaseException | None) -> None:
-        """Notes the run of a job; a nightly one is written down, so that a restart does not forget it."""
-        run = Run(at_ms, took_ms, None if error is None else type(error).__name__)
-        self._runs[call] = run
-        if any(job.nightly and job.call == call for job in JOBS):
-            text = msgspec.json.encode(run).decode()
-            try:
-                self._db.call(lambda tx: facts.put(tx, _fact(call), text))
-            except Exception:
-                log.exception("the run of a job could not be written down", extra={"job": call})
+        """Notes the run of a job."""
+        self._runs[call] = Run(at_ms, took_ms, None if error is None else type(error).__name__)
 
     async def seen(self) -> SystemNow:
         """How it is now. Looks at the disk, so it takes some ms of a reader's thread."""
@@ -144,17 +128,21 @@ class System:
             memory_now=_memory_now(),
             memory_peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
             errors=faults.since(tx, now_ms - DAY_MS)[0],
-            jobs=[JobNow(job, self._last(tx, job), next_ms(job, now_ms)) for job in JOBS],
+            jobs=[*(JobNow(job, self._runs.get(job.call), next_ms(now_ms)) for job in JOBS), *self._care(tx, now_ms)],
             level=migrate.level(tx),
             newest=migrate.newest(),
         )
 
-    def _last(self, tx: Tx, job: Job) -> Run | None:
-        held = self._runs.get(job.call)
-        if held is None and job.nightly:
-            text = facts.get(tx, _fact(job.call))
-            held = None if text is None else msgspec.json.decode(text, type=Run)
-        return held
+    def _care(self, tx: Tx, now_ms: int) -> list[JobNow]:
+        """What is due once a day or week, by its runs on record."""
+        found: list[JobNow] = []
+        nightly = self.nightly
+        if nightly is None:
+            return found
+        for one in nightly.planned:
+            job = Job(one.kind, one.kind, one.what, one.schedule(nightly.zone))
+            found.append(JobNow(job, _run(runs.last(tx, one.kind)), nightly.next_ms(one, now_ms)))
+        return found
 
     def _disk(self, tx: Tx) -> Disk:
         pages = disks.pages(tx)
@@ -172,21 +160,16 @@ class System:
         )
 
 
-def next_ms(job: Job, now_ms: int) -> int:
-    """When a job runs next."""
-    if not job.nightly:
-        return (now_ms // MINUTE_MS + 1) * MINUTE_MS
-    today = now_ms // DAY_MS * DAY_MS + NIGHT_MS
-    return today if now_ms < today else today + DAY_MS
+def next_ms(now_ms: int) -> int:
+    """When what runs each minute runs next."""
+    return (now_ms // MINUTE_MS + 1) * MINUTE_MS
 
 
-def schedule(job: Job) -> Literal["each minute", "daily at 02:05 UTC"]:
-    """In words."""
-    return "daily at 02:05 UTC" if job.nightly else "each minute"
-
-
-def _fact(call: str) -> str:
-    return f"job:{call}"
+def _run(one: runs.Run | None) -> Run | None:
+    if one is None or one.state == "running":
+        return None
+    wrong = None if one.state == "ok" else one.said or one.state
+    return Run(one.began_ms, (one.ended_ms or one.began_ms) - one.began_ms, wrong)
 
 
 def _clock(now_ms: int) -> Clock:

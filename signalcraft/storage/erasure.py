@@ -109,13 +109,14 @@ def scan(tx: Tx, subject: Subject, place: Place, only: int | None, after: Any) -
     found = []
     for row in rows:
         before = dict(zip(columns + extra, row[1:], strict=True))
-        now = _rewritten(subject, place, before)
+        now = rewritten(subject, place, before)
         if now:
             found.append(Found(row[0], {name: _shown(before, name) for name in columns}, now))
     return found, rows[-1][0] if len(rows) == SCANNED else None
 
 
-def _rewritten(subject: Subject, place: Place, row: dict[str, Any]) -> dict[str, Any]:
+def rewritten(subject: Subject, place: Place, row: dict[str, Any]) -> dict[str, Any]:
+    """What of a row has to change, {} for nothing. `row` has every column of the place, and `codec` of a webhook."""
     now = {}
     for name, rewrite in place.columns.items():
         value = row[name]
@@ -158,7 +159,7 @@ def erase(tx: Tx, subject: Subject, place: Place, keys: list[Any]) -> int:
     done = 0
     for key in keys:
         row = tx.one(f"select {', '.join(columns)} from {place.table} where {place.key} = ?", (key,))
-        now = _rewritten(subject, place, dict(zip(columns, row, strict=True))) if row is not None else {}
+        now = rewritten(subject, place, dict(zip(columns, row, strict=True))) if row is not None else {}
         if "body" in now and len(now["body"]) > 200:
             now |= {"body": zstandard.ZstdCompressor(level=1).compress(now["body"]), "codec": inbox.ZSTD}
         if now:

@@ -564,3 +564,26 @@ CREATE TABLE maintenance_run (
 ) strict;
 
 CREATE INDEX maintenance_run_kind on maintenance_run (kind, id);
+
+CREATE TABLE workspace_retention (
+    workspace_id integer not null primary key references workspace (id),
+    group_days integer,
+    delivery_days integer,
+    escalation_days integer,
+    payload_days integer,
+    audit_days integer,
+    archive integer
+) strict;
+
+CREATE TABLE restored (
+    kind text not null,                           
+    row integer not null,                         
+    until_ms integer not null,
+    primary key (kind, row)
+) strict, without rowid;
+
+CREATE INDEX restored_until on restored (until_ms);
+
+CREATE INDEX alert_group_old on alert_group (workspace_id, resolved_ms) where status = 'resolved';
+
+CREATE INDEX event_loose on event (id) where group_id is null;

@@ -47,30 +47,59 @@ def test_an_open_stream_is_counted(world: World) -> None:
 
 
 def test_every_job_tells_its_last_run_and_its_next(tmp_path: Path) -> None:
-    names = [job.name for job in JOBS]
     with World(tmp_path / "data") as world:
 
         def jobs() -> dict[str, dict[str, Any]]:
             said = world.get("/api/system")["jobs"]
-            assert [job["name"] for job in said] == names
+            assert [job["name"] for job in said][: len(JOBS)] == [job.name for job in JOBS]
             return {job["name"]: job for job in said}
 
-        first = jobs()["audit log"]
-        assert (first["last_run_at"], first["result"], first["schedule"]) == (None, None, "daily at 02:05 UTC")
-        assert first["next_run_at"] == "2026-03-03T02:05:00.000Z"
+        first = jobs()["purge"]
+        assert (first["last_run_at"], first["result"], first["schedule"]) == (None, None, "daily at 02:00 UTC")
+        assert first["next_run_at"] == "2026-03-03T02:00:00.000Z"
         assert jobs()["encryption keys"]["next_run_at"] == "2026-03-02T09:01:00.000Z"
-        at_work = world.program._jobs  # type: ignore[union-attr]
-        assert at_work is not None
-        at_work._each_night()
-        after = jobs()
-        for name in ("old statements", "sessions", "audit log", "security log", "own errors"):
-            assert (after[name]["result"], after[name]["last_run_at"]) == ("ok", "2026-03-02T09:00:00.000Z"), name
+        night(world)
+        after = jobs()["purge"]
+        assert (after["result"], after["last_run_at"]) == ("ok", "2026-03-03T02:00:00.000Z")
+        assert after["next_run_at"] == "2026-03-04T02:00:00.000Z"
         # What runs at night is not forgotten by a restart; what fails says so.
         world.stopped().restarted()
-        assert jobs()["audit log"]["result"] == "ok"
-        world.house.system.ran("Audit.tidy", START_MS, 12, OSError("no"))
-        failed = jobs()["audit log"]
-        assert (failed["result"], failed["error"], failed["took_ms"]) == ("failed", "OSError", 12)
+        assert jobs()["purge"]["result"] == "ok"
+
+        async def fails() -> None:
+            raise OSError("no")
+
+        world.house.retention.prunes["sessions"] = fails
+        night(world)
+        failed = jobs()["purge"]
+        assert (failed["result"], failed["error"]) == ("failed", "sessions: OSError")
+        assert "sessions" in world.house.alarms.wrong["retention_failed"].said
+
+
+def night(world: World) -> None:
+    """The clock goes on to the next 02:00, and what is due then is done."""
+    world.clock.at_ms += 17 * 3_600_000 if world.clock.at_ms == START_MS else 24 * 3_600_000
+
+    async def care() -> None:
+        await world.house.nightly.tick()
+        await world.house.nightly.settled()
+
+    world._call(care(), 60)
+
+
+def test_what_a_night_clears_away_is_everything_that_runs_out(world: World) -> None:
+    """One clean-up a night, and one record of it."""
+    assert set(world.house.retention.prunes) == {"statements", "sessions", "audit_ends", "security", "own_errors"}
+    done: list[str] = []
+    for name in world.house.retention.prunes:
+
+        async def does(name: str = name) -> None:
+            done.append(name)
+
+        world.house.retention.prunes[name] = does
+    world._call(world.house.nightly.tick())
+    night(world)
+    assert set(done) == set(world.house.retention.prunes)
 
 
 def test_each_job_is_one_that_the_jobs_call(world: World) -> None:
@@ -80,7 +109,6 @@ def test_each_job_is_one_that_the_jobs_call(world: World) -> None:
     assert at_work is not None
     house.system._runs.clear()
     at_work._each_minute()
-    at_work._each_night()
     assert house.system._runs.keys() == {job.call for job in JOBS}
 
 

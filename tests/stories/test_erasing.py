@@ -39,6 +39,7 @@ SPEAKERS = {
     "saved_view": {"sort", "group_by"},
     "maintenance_run": {"kind", "state", "said", "figures"},  # of the appliance, not of people
     "fact": {"name", "value"},
+    "restored": {"kind"},
     "box_secret": {"name"},
     "vault_key": {"master"},
     "fault": {"kind", "logger", "place", "level", "release", "request_id"},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from calendar import day_name
 from collections.abc import Awaitable, Callable
 from datetime import datetime, time, timedelta
 from typing import Final
@@ -34,6 +35,10 @@ class Planned(Struct, frozen=True, kw_only=True):
     weekday: int | None = None
     do: Callable[[Running], Awaitable[None]]
 
+    def schedule(self, zone: str) -> str:
+        """In words: `daily at 02:00 UTC`."""
+        return f"{'daily' if self.weekday is None else f'{day_name[self.weekday]}s'} at {self.at} {zone}"
+
 
 class Nightly:
     """One instance, on the event loop. `tick` is called each minute and returns at once."""
@@ -41,6 +46,7 @@ class Nightly:
     def __init__(self, db: Db, recorded: Runs, zone: str, now: Callable[[], int]) -> None:
         self._db = db
         self._runs = recorded
+        self.zone = zone
         self._zone = ZoneInfo(zone)
         self._now = now
         self._task: asyncio.Task[None] | None = None
