@@ -10,6 +10,7 @@ import asyncio
 import logging
 import re
 import secrets
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
@@ -34,6 +35,8 @@ App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _UNCOUNTED: Final = ("/webhooks/", "/health", "/live", "/ready", "/metrics", "/api/live", "/assets/")
+_STREAM: Final = "/api/live"
+"""It lasts as long as somebody looks."""
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -44,6 +47,7 @@ class Edge:
     * `requests` counts answers by (route, method, status): bounded, since routes are templates.
     * `allow`: what OPTIONS says of each route.
     * `exceeded`: what limits refused.
+    * `took`: is told (route, status, seconds) of each answer but event streams.
     """
 
     def __init__(self, app: App, hooks: Door, settings: Settings, now: Callable[[], int]) -> None:
@@ -62,6 +66,7 @@ class Edge:
         self._number = 0
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.allow: dict[str, bytes] = {}
+        self.took: Callable[[str, int, float], None] = lambda route, status, seconds: None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP request."""
@@ -69,6 +74,7 @@ class Edge:
         if path.startswith("/webhooks/") and path not in self.allow:  # all but the callbacks that have routes
             await self._hook(scope, receive, send)
             return
+        began_s = time.perf_counter()
         request_id = self._request_id(scope["headers"])
         # A dict of its own: the server may hand the same one to every request.
         state = scope["state"] = {**scope.get("state", {}), "request_id": request_id, "path": path}
@@ -101,11 +107,12 @@ class Edge:
             else:
                 await self._app(scope, receive, reply)
         finally:
-            self._count(scope.get("path_template") or "unmatched", method, status)
+            self._count(scope.get("path_template") or "unmatched", method, status, began_s)
             logs.request_id.reset(token)
 
     async def _hook(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request to a webhook address: the same as above, and no more than that needs."""
+        began_s = time.perf_counter()
         request_id = self._request_id(scope["headers"])
         status = 0
         token = logs.request_id.set(request_id)
@@ -118,10 +125,12 @@ class Edge:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
         finally:
-            self._count("/webhooks", scope["method"], status)
+            self._count("/webhooks", scope["method"], status, began_s)
             logs.request_id.reset(token)
 
-    def _count(self, route: str, method: str, status: int) -> None:
+    def _count(self, route: str, method: str, status: int, began_s: float) -> None:
+        if route != _STREAM:
+            self.took(route, status, time.perf_counter() - began_s)
         self.requests[route, method if method in _METHODS else "OTHER", status] += 1
         if status >= 400 or log.isEnabledFor(logging.DEBUG):
             level = logging.INFO if status >= 400 else logging.DEBUG

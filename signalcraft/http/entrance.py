@@ -32,6 +32,7 @@ class Entrance:
     def __init__(self, house: House) -> None:
         self._house = house
         self._edge = Edge(self._inside, hook_door(house), house.settings, house.now)
+        self._edge.took = house.measures.answered
         for path in ROUTED:
             self._edge.allow[path] = b"POST, OPTIONS"  # whatever the route says later
         self._routes: asyncio.Future[App] = asyncio.get_running_loop().create_future()

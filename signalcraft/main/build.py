@@ -17,11 +17,15 @@ from signalcraft.postman import Postman
 from signalcraft.services.accounts import Accounts
 from signalcraft.services.audit import Audit
 from signalcraft.services.care.alarms import Alarms
+from signalcraft.services.care.canary import Canary
+from signalcraft.services.care.heartbeat import Heartbeat
 from signalcraft.services.care.hold import Hold
 from signalcraft.services.care.nightly import Nightly, Planned
 from signalcraft.services.care.replica import Replication
 from signalcraft.services.care.retention import KIND, Retention
 from signalcraft.services.care.runs import Runs
+from signalcraft.services.care.selfwatch import SelfWatch
+from signalcraft.services.care.vitals import Vitals
 from signalcraft.services.comments import Comments
 from signalcraft.services.configure import Configure
 from signalcraft.services.deliver import Deliver
@@ -34,6 +38,7 @@ from signalcraft.services.house import House
 from signalcraft.services.ingest import Ingest
 from signalcraft.services.invitations import Invitations
 from signalcraft.services.keyring import Keyring
+from signalcraft.services.measures import Measures
 from signalcraft.services.oidc import Oidc
 from signalcraft.services.overview import Overview
 from signalcraft.services.passkeys import Passkeys
@@ -159,7 +164,11 @@ def _wire(
     signin = SignIn(db, Gate(settings, db, keys, now), Passwords(), sessions, second, now)
     people = People(settings, db, signin, now)
     doors, tickets = Doors(settings, people.base), Tickets(now)
-    recorded, alarms = Runs(db, now), Alarms(now)
+    recorded, alarms = Runs(db, now), Alarms(settings, db, ingest, now)
+    measures, vitals = Measures(), Vitals(settings, data_dir, now)
+    health, overview = Health(settings, db, registry, deliver, ingest, now), Overview(db, deliver, now)
+    canary = Canary(settings, db, ingest, measures.canary, now)
+    watched = (settings, db, registry, deliver, overview, health, measures, canary, alarms, vitals, now)
     house = House(
         settings=settings,
         data_dir=data_dir,
@@ -183,11 +192,11 @@ def _wire(
         invitations=Invitations(db, people, now),
         oidc=Oidc(settings, db, people, Provider(settings, postman, now), doors, tickets, now),
         passkeys=Passkeys(db, signin, doors, tickets, now),
-        health=Health(settings, db, registry, deliver, ingest, now),
+        health=health,
         audit=Audit(settings, db, now),
         security=Security(settings, db, now),
         faults=Faults(db, now, _reports(settings)),
-        overview=Overview(db, deliver, now),
+        overview=overview,
         system=System(db, data_dir, now),
         runs=recorded,
         alarms=alarms,
@@ -195,6 +204,10 @@ def _wire(
         replica=Replication(settings.replica, db, alarms, lambda: house.hold.held, now),
         retention=Retention(settings, db, data_dir, Audit(settings, db, now), alarms, now, Child),
         hold=Hold(db, registry, deliver, alarms, now),
+        measures=measures,
+        canary=canary,
+        selfwatch=SelfWatch(*watched),
+        heartbeat=Heartbeat(settings, db, deliver, canary, postman, lambda: house.hold.held, now),
         started_ms=now(),
     )
     house.health.more["errors"] = house.faults.health
@@ -206,6 +219,8 @@ def _wire(
     house.health.more["replica"] = house.replica.health
     house.figures["replica"] = house.replica.figures
     _nights(house)
+    health.box = house.selfwatch.components
+    deliver.told, deliver.replied = measures.told, house.selfwatch.replied
     db.on_commit = deliver.wake
     if settings.security.insecure_cookies:
         house.warnings.append(_INSECURE)

@@ -127,6 +127,8 @@ class Front:
         self._now = now
         self._warnings = warnings
         self._told: list[str] = []
+        self.until_ms: int | None = None
+        """Until when the certificate holds, None without one."""
         self.connections = room_for(settings.http.connections_max)
         self._servers: list[Listener] = []
         self._changing: set[asyncio.Task[Any]] = set()
@@ -185,6 +187,7 @@ class Front:
         found = certificate.read(self._settings)
         for old in self._told:
             self._warnings.remove(old)
+        self.until_ms = found.until_ms if found else None
         self._told = found.warnings(self._settings.http.public_url, self._now()) if found else []
         for text in self._told:
             log.warning(text)

@@ -14,7 +14,7 @@ from signalcraft.domain.event import Event
 from signalcraft.domain.group import Actor, Change, Group, Policy
 from signalcraft.domain.matcher import Facts
 from signalcraft.domain.severity import UNKNOWN, Severity
-from signalcraft.services import telling
+from signalcraft.services import own, telling
 from signalcraft.services.registry import IntegrationLive, Snapshot
 from signalcraft.storage import groups, journal
 from signalcraft.storage.db import Tx
@@ -235,6 +235,8 @@ def _open(
         first_seen_ms=now_ms,
         last_seen_ms=now_ms,
         retold_ms=now_ms,
+        # A sender's own address is no runbook of ours; the appliance's own is.
+        runbook_url=event.tags.get("runbook_url") if live.kind == own.KIND else None,
         users_affected=event.users,
         settle_ms=now_ms + policy.settle_ms if waits else None,
         memory=grouping.memory_of(earlier[0]) if earlier else None,

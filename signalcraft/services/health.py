@@ -70,6 +70,9 @@ class Health:
         self.now = now
         self.version = __version__
         self.more: dict[str, Callable[[], Awaitable[Component]]] = {}
+        self.box: Callable[[], dict[str, Component]] = dict
+        """What is known of the box already: services/care/selfwatch.py."""
+        self._under_way: dict[tuple[bool, bool], asyncio.Task[Report]] = {}
         self._probe: asyncio.Task[float | None] | None = None
 
     def live(self) -> Component:
@@ -80,7 +83,18 @@ class Health:
         return Component("ok", "the process answers and the writer is not stuck")
 
     async def report(self, *, ready: bool, stopping: bool, warnings: Iterable[str] = ()) -> Report:
-        """Everything. `ready`, `stopping` and `warnings` are the house's."""
+        """Everything. `ready`, `stopping` and `warnings` are the house's.
+
+        Whoever asks while somebody else's answer is being found out gets that one: health is asked without a key.
+        """
+        key = (ready, stopping)
+        held = self._under_way.get(key)
+        if held is None or held.done():
+            held = asyncio.get_running_loop().create_task(self._report(ready, stopping, list(warnings)))
+            self._under_way[key] = held
+        return await asyncio.shield(held)
+
+    async def _report(self, ready: bool, stopping: bool, warnings: list[str]) -> Report:
         database = await self.database()
         components = {"process": self._process(ready, stopping), "database": database, "queue": self._queue()}
         if database.status == "ok":
@@ -90,10 +104,11 @@ class Health:
             components["channels"] = _channels(status)
             components["unrouted"] = self._unrouted(status)
             components["gaps"] = self._gaps(recent, now_ms)
-            components |= {name: await look() for name, look in self.more.items()}
+            looks = await asyncio.gather(*(look() for look in self.more.values()))
+            components |= dict(zip(self.more, looks, strict=True))
+        components |= self.box()
         components["configuration"] = _configuration(self.registry.problems)
-        told = list(warnings)
-        components["warnings"] = Component("degraded" if told else "ok", _several(told) if told else "none")
+        components["warnings"] = Component("degraded" if warnings else "ok", _several(warnings) if warnings else "none")
         worst = max((c.status for c in components.values()), key=_ORDER.index)
         return Report(worst, self.version, components)
 

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from signalcraft.services.accounts import Accounts
     from signalcraft.services.audit import Audit
     from signalcraft.services.care.alarms import Alarms
+    from signalcraft.services.care.canary import Canary
+    from signalcraft.services.care.heartbeat import Heartbeat
     from signalcraft.services.care.hold import Hold
     from signalcraft.services.care.nightly import Nightly
     from signalcraft.services.care.replica import Replication
     from signalcraft.services.care.retention import Retention
     from signalcraft.services.care.runs import Runs
+    from signalcraft.services.care.selfwatch import SelfWatch
     from signalcraft.services.comments import Comments
     from signalcraft.services.configure import Configure
     from signalcraft.services.deliver import Deliver
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from signalcraft.services.ingest import Ingest
     from signalcraft.services.invitations import Invitations
     from signalcraft.services.keyring import Keyring
+    from signalcraft.services.measures import Measures
     from signalcraft.services.oidc import Oidc
     from signalcraft.services.overview import Overview
     from signalcraft.services.passkeys import Passkeys
@@ -81,6 +85,10 @@ class House:
     replica: Replication
     retention: Retention
     hold: Hold
+    measures: Measures
+    canary: Canary
+    selfwatch: SelfWatch
+    heartbeat: Heartbeat
     figures: dict[str, Callable[[], list[Figure]]] = field(default_factory=dict)
     started_ms: int = 0
     ready: bool = False

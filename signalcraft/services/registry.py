@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -18,9 +18,10 @@ from signalcraft import logs
 from signalcraft.config import Settings
 from signalcraft.domain import ids
 from signalcraft.domain import severity as severities
-from signalcraft.domain.routing import CompiledRule, compile_rule
+from signalcraft.domain.routing import CompiledRule, Rule, compile_rule
 from signalcraft.domain.severity import Severity
 from signalcraft.errors import Fault
+from signalcraft.services import own
 from signalcraft.services.kinds import CHANNEL_KINDS, SOURCE_KINDS, Kind, decode, kind_named
 from signalcraft.storage import channels, integrations, rules, workspaces
 from signalcraft.storage.db import Tx
@@ -85,6 +86,43 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
 
 
+OWN: Final = IntegrationLive(
+    id=own.INTEGRATION_ID,
+    workspace_id=workspaces.DEFAULT_ID,
+    name=own.LABEL,
+    kind=own.KIND,
+    scope=own.KIND,
+    source=own,
+    config=own.Config(),
+)
+"""Through which the appliance speaks of itself: always there, in no table."""
+CANARY: Final = msgspec.structs.replace(
+    OWN, id=own.CANARY_INTEGRATION_ID, workspace_id=own.CANARY_WORKSPACE_ID, name="self-check", scope="self-check"
+)
+_CANARY_CHANNEL: Final = ChannelLive(
+    id=own.CANARY_CHANNEL_ID,
+    workspace_id=own.CANARY_WORKSPACE_ID,
+    name="self-check",
+    kind=own.CANARY_CHANNEL.KIND,
+    module=own.CANARY_CHANNEL,
+    config=own.Config(),
+)
+_CANARY_WORKSPACE: Final = WorkspaceLive(
+    id=own.CANARY_WORKSPACE_ID,
+    name="self-check",
+    rules=(compile_rule(Rule(id=own.CANARY_RULE_ID, name="self-check", channels=[own.CANARY_CHANNEL_ID])),),
+)
+
+
+class _Workspaces(dict[int, WorkspaceLive]):
+    """By id. The canary's is found by its number and stands in no list."""
+
+    def __missing__(self, workspace_id: int) -> WorkspaceLive:
+        if workspace_id == own.CANARY_WORKSPACE_ID:
+            return _CANARY_WORKSPACE
+        raise KeyError(workspace_id)
+
+
 def token_hash(token: str) -> bytes:
     """What is stored of a webhook token: 192 random bits need no slow hash."""
     return hashlib.blake2b(token.encode("utf-8", "replace"), digest_size=16).digest()
@@ -139,7 +177,7 @@ class Registry:
         problems: list[str] = []
         by_token: dict[bytes, IntegrationLive] = {}
         previous_tokens = set()
-        by_id: dict[int, IntegrationLive] = {}
+        by_id: dict[int, IntegrationLive] = {OWN.id: OWN, CANARY.id: CANARY}
         for row in integrations.every(reader):
             try:
                 live = self._integration(reader, row)
@@ -150,7 +188,7 @@ class Registry:
             if row.previous_token_hash is not None:
                 by_token.setdefault(row.previous_token_hash, live)
                 previous_tokens.add(row.previous_token_hash)
-        lines: dict[int, ChannelLive] = {}
+        lines: dict[int, ChannelLive] = {_CANARY_CHANNEL.id: _CANARY_CHANNEL}
         for channel in channels.every(reader):
             try:
                 lines[channel.id] = self._channel(reader, channel)
@@ -230,16 +268,19 @@ class Registry:
             compiled[stored.id] = (stored, rule)
             asked.setdefault(stored.workspace_id, []).append(rule)
         self._compiled = compiled
-        return {
-            row.id: WorkspaceLive(
-                id=row.id,
-                name=row.name,
-                default_channels=row.default_channels,
-                fallback_channel=row.fallback_channel,
-                rules=tuple(asked.get(row.id, ())),
+        return _Workspaces(
+            (
+                row.id,
+                WorkspaceLive(
+                    id=row.id,
+                    name=row.name,
+                    default_channels=row.default_channels,
+                    fallback_channel=row.fallback_channel,
+                    rules=tuple(asked.get(row.id, ())),
+                ),
             )
             for row in workspaces.every(reader)
-        }
+        )
 
 
 def requires_signature(kind: Kind, config: Any) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import MISSING, fields
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import httpx
 
@@ -28,18 +29,15 @@ class Front(Desk):
             return self.now_ms
 
         accounts = Accounts(self.db, now)
+        there: dict[str, Any] = {
+            "settings": self.settings, "data_dir": folder, "now": now, "db": self.db, "vault": self.vault,
+            "registry": self.registry, "ingest": SimpleNamespace(heard=Heard()), "configure": self.configure,
+            "accounts": accounts, "audit": Audit(self.settings, self.db, now),
+            "security": Security(self.settings, self.db, now), "ready": True,
+        }  # fmt: skip
         # What these routes never touch is not there.
-        absent = cast(Any, SimpleNamespace())
-        house = House(
-            settings=self.settings, data_dir=folder, now=lambda: self.now_ms, db=self.db, vault=self.vault,
-            registry=self.registry, postman=absent, ingest=cast(Any, SimpleNamespace(heard=Heard())),
-            respond=absent, deliver=absent, watch=absent,
-            configure=self.configure, accounts=accounts, keyring=absent, erasure=absent, health=absent,
-            signin=absent, people=absent,
-            invitations=absent, oidc=absent, passkeys=absent, ready=True, audit=Audit(self.settings, self.db, now),
-            security=Security(self.settings, self.db, now), faults=absent,
-            overview=absent, system=absent, comments=absent, shares=absent, replica=absent,
-        )  # fmt: skip
+        needed = [one.name for one in fields(House) if one.default is MISSING and one.default_factory is MISSING]
+        house = House(**{name: SimpleNamespace() for name in needed} | there)
         self.app = create_app(house)
         self.keys = {
             scope: asyncio.run(accounts.create_key(1, scope, [scope], None, SAM)).key

@@ -84,6 +84,9 @@ class Deliver:
         self._stopping = False
         self.held: Callable[[], bool] = lambda: False
         """Whether nothing may leave: services/care/hold.py."""
+        self.replied: Callable[[Reply], None] = lambda reply: None
+        self.told: Callable[[str, float], None] = lambda channel_kind, seconds: None
+        """A first message was taken, so many seconds after it came to be owed."""
 
     # -- the loop -------------------------------------------------------------------------------------------------
 
@@ -250,6 +253,8 @@ class Deliver:
         outcome, receipt = await self._send(claim)
         now_ms, roll = self._now(), self._roll()
         remarks = await self._settle(claim, outcome, receipt, now_ms, roll)
+        if isinstance(outcome, Sent) and claim.delivery.kind == "first":
+            self.told(claim.live.kind, max(now_ms - claim.delivery.owed_ms, 0) / 1000)
         if self._lanes.heard(claim.live, claim.delivery.rank, outcome, now_ms, roll):
             remarks = [*remarks, Remark(logging.WARNING, "the channel answers again", {"channel": claim.live.name})]
             await self._hurry(claim.live, now_ms)
@@ -295,6 +300,7 @@ class Deliver:
             return Refused(f"it could not be composed: {type(problem).__name__}"), receipt
         for step in steps:
             reply = await self._reply(step)
+            self.replied(reply)
             try:
                 outcome: Outcome = live.module.judge(live.config, note, step, reply)
             except Exception as problem:
