@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import field
 
+from signalcraft.config.backup import Backup, at_odds
 from signalcraft.config.http import Http
 from signalcraft.config.limits import Limits
 from signalcraft.config.monitoring import Digest, Heartbeat, Monitoring
@@ -269,6 +270,7 @@ class Settings(Section, frozen=True):
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     digest: Digest = field(default_factory=Digest)
     replica: Replica = field(default_factory=Replica)
+    backup: Backup = field(default_factory=Backup)
 
 
 def check(settings: Settings) -> list[tuple[str, str]]:
@@ -303,4 +305,9 @@ def check(settings: Settings) -> list[tuple[str, str]]:
         ),
     )
     wrong = [(key, sentence) for holds, key, sentence in rules if not holds]
-    return [*wrong, *unfit(settings.replica, settings.data.path), *unsafe(settings)]
+    return [
+        *wrong,
+        *unfit(settings.replica, settings.data.path),
+        *at_odds(settings.backup, settings.data.path),
+        *unsafe(settings),
+    ]
