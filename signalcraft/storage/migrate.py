@@ -86,7 +86,7 @@ def apply(tx: Tx, lacks: list[tuple[int, str, str]]) -> list[Applied]:
     for number, name, sql in lacks:
         began_s = time.perf_counter()
         try:
-            for statement in _statements(sql):
+            for statement in statements(sql):
                 tx.run(statement)
             tx.run(f"pragma user_version = {number}")
         except (apsw.FullError, apsw.IOError):
@@ -128,7 +128,8 @@ def in_memory() -> Tx:
     return Tx(apsw.Connection(":memory:"), Mint())
 
 
-def _statements(sql: str) -> list[str]:
+def statements(sql: str) -> list[str]:
+    """The statements of a migration, one by one, without comments."""
     # A statement ends with a semicolon at the end of a line; a trigger holds its own ones within one line. A test keeps
     # it so.
     bare = re.sub(r"--[^\n]*", "", sql)
