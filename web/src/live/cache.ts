@@ -9,19 +9,23 @@ const SPACE_MS = 1_000;
 
 /** How many webhooks of an integration wait in quarantine, as the stream said last. */
 const waits = new Map<string, number>();
-const waiting = new Map<string, ReturnType<typeof setTimeout>>();
+/** What is to be read anew, as `overview` or `group/<id>`. */
+let due = new Set<string>();
+let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** Reads queries anew, soon, once for all that asks for it until then. */
 export function refresh(...key: string[]): void {
-  const name = key.join('/');
-  if (waiting.has(name)) return;
-  waiting.set(
-    name,
-    setTimeout(() => {
-      waiting.delete(name);
-      void queries.invalidateQueries({ queryKey: key });
-    }, SPACE_MS),
-  );
+  due.add(key.join('/'));
+  timer ??= setTimeout(flush, SPACE_MS);
+}
+
+/** One walk through the cache, however many events asked for it. */
+function flush(): void {
+  const now = due;
+  due = new Set();
+  timer = undefined;
+  const meant = ([first, second]: readonly unknown[]) => now.has(String(first)) || now.has(`${first}/${second}`);
+  void queries.invalidateQueries({ predicate: ({ queryKey }) => meant(queryKey) });
 }
 
 /** Hangs the cache in the stream. A page that follows a list itself keeps it under a key of its own (`inbox`). */

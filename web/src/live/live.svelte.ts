@@ -19,7 +19,7 @@ export interface LiveEvents {
 export type LiveKind = keyof LiveEvents;
 type State = 'live' | 'connecting' | 'lost';
 type Told =
-  | { what: 'event'; event: StreamEvent }
+  | { what: 'events'; events: StreamEvent[] }
   | { what: 'state'; state: State; status: number }
   | { what: 'beat'; state: State }
   | { what: 'hello' };
@@ -27,6 +27,8 @@ type Told =
 const LOCK = 'signalcraft-live';
 const BEAT_MS = 5_000;
 const STEAL_MS = 20_000;
+/** Events that come together are taken, and told to the other tabs, together. */
+const TOGETHER_MS = 60;
 /** A break shorter than this is not worth a word. */
 const PATIENCE_MS = 2_500;
 
@@ -42,6 +44,8 @@ class Live {
   #last = '';
   #heard = 0;
   #leads = false;
+  #came: StreamEvent[] = [];
+  #cameTimer: ReturnType<typeof setTimeout> | undefined;
   #lossTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Begins to listen; `onRefused` is called when the appliance no longer knows the session. */
@@ -66,6 +70,7 @@ class Live {
     this.#channel = null;
     this.#leads = false;
     this.#last = '';
+    this.#forget();
     clearTimeout(this.#lossTimer);
     this.state = 'connecting';
     this.lostAt = null;
@@ -112,8 +117,19 @@ class Live {
   }
 
   #tell(event: StreamEvent): void {
-    this.#say({ what: 'event', event });
-    this.#take(event);
+    this.#came.push(event);
+    this.#cameTimer ??= setTimeout(() => {
+      const events = this.#came;
+      this.#forget();
+      this.#say({ what: 'events', events });
+      events.forEach((one) => this.#take(one));
+    }, TOGETHER_MS);
+  }
+
+  #forget(): void {
+    clearTimeout(this.#cameTimer);
+    this.#cameTimer = undefined;
+    this.#came = [];
   }
 
   #say(told: Told): void {
@@ -132,7 +148,7 @@ class Live {
     }
     if (this.#leads) return;
     this.#heard = Date.now();
-    if (told.what === 'event') this.#take(told.event);
+    if (told.what === 'events') told.events.forEach((one) => this.#take(one));
     else if (told.what === 'state') this.#turn(told.state, told.status, false);
     else if (this.state !== told.state) this.#turn(told.state, 0, false);
   }

@@ -15,7 +15,7 @@ const PAGE = 100;
 /** Between two looks for what is new, however much happens. */
 const SPACE_MS = 1_000;
 /** Changes that come together are shown together. */
-const TOGETHER_MS = 100;
+const TOGETHER_MS = 250;
 /** Without the stream, a look this often. */
 const POLL_MS = 20_000;
 /** A list that could not be read is tried again this often. */

@@ -1,6 +1,7 @@
 /* eslint-disable svelte/prefer-svelte-reactivity -- what is shown is replaced as a whole, which costs less with 5,000 rows */
 /** The last day of the rows that are on the screen, read a screen at a time. */
 import { api, take, type Schemas } from '../../api/client';
+import { bars } from '../../parts/bars';
 
 const MOST = 100;
 /** How long counts are good: the bars are hours. */
@@ -8,8 +9,15 @@ const GOOD_MS = 60_000;
 /** Scrolling goes on for a while: rows that only rush by are not asked about. */
 const SPACE_MS = 150;
 
+/** Width and height in pixels. */
+export const SPARK = [72, 20] as const;
+
+export interface Spark {
+  path: string;
+  sum: number;
+}
 interface Known {
-  counts: number[];
+  spark: Spark;
   at: number;
   /** The group's count when it was read: another one means that there is more. */
   count: number;
@@ -23,8 +31,8 @@ export class Sparks {
   /** Other rows came to the screen while some were being read. */
   #later = false;
 
-  of(id: string): number[] | null {
-    return this.#known.get(id)?.counts ?? null;
+  of(id: string): Spark | null {
+    return this.#known.get(id)?.spark ?? null;
   }
 
   /** These rows are on the screen now. */
@@ -54,7 +62,10 @@ export class Sparks {
       const said = await take(api.GET('/api/alert-groups/sparklines', { params: { query } }));
       const next = new Map(this.#known);
       const counts = new Map(asked.map((row) => [row.id, row.count]));
-      for (const one of said.items) next.set(one.id, { counts: one.counts, at: now, count: counts.get(one.id) ?? 0 });
+      for (const one of said.items) {
+        const spark = { path: bars(one.counts, ...SPARK), sum: one.counts.reduce((sum, n) => sum + n, 0) };
+        next.set(one.id, { spark, at: now, count: counts.get(one.id) ?? 0 });
+      }
       this.#known = next;
     } catch {
       // Without them the rows say everything else; the next scroll asks again.
