@@ -61,7 +61,12 @@ class Jobs:
         house = self._house
         with logs.within(f"job-minute-{secrets.token_hex(4)}"):
             self._each(
-                house.watch.tick(house.now()), house.configure.tidy(), house.keyring.tend(), house.hold.tend()
+                house.watch.tick(house.now()),
+                house.configure.tidy(),
+                house.keyring.tend(),
+                house.rollups.fold(),
+                house.overview.tend(),
+                house.hold.tend(),
             )
             self._each(house.nightly.tick())
 

@@ -23,6 +23,7 @@ from signalcraft.services.care.hold import Hold
 from signalcraft.services.care.nightly import Nightly, Planned
 from signalcraft.services.care.replica import Replication
 from signalcraft.services.care.retention import KIND, Retention
+from signalcraft.services.care.rollups import Rollups
 from signalcraft.services.care.runs import Runs
 from signalcraft.services.care.selfwatch import SelfWatch
 from signalcraft.services.care.vitals import Vitals
@@ -203,6 +204,7 @@ def _wire(
         nightly=Nightly(db, recorded, settings.workspace.timezone, now),
         replica=Replication(settings.replica, db, alarms, lambda: house.hold.held, now),
         retention=Retention(settings, db, data_dir, Audit(settings, db, now), alarms, now, Child),
+        rollups=Rollups(db, now),
         hold=Hold(db, registry, deliver, alarms, now),
         measures=measures,
         canary=canary,
@@ -211,6 +213,15 @@ def _wire(
         started_ms=now(),
     )
     house.health.more["errors"] = house.faults.health
+    house.figures["rollups"] = house.rollups.figures
+    house.nightly.add(
+        Planned(
+            kind="rollup",
+            what="Long-range numbers: counted, packed, old ones forgotten",
+            at="02:40",
+            do=house.rollups.nightly,
+        )
+    )
     house.faults.listen()
     house.health.more["keys"] = house.keyring.health
     house.health.more["api_keys"] = house.accounts.health
@@ -218,9 +229,9 @@ def _wire(
     deliver.held = house.watch.held = lambda: house.hold.held
     house.health.more["replica"] = house.replica.health
     house.figures["replica"] = house.replica.figures
-    _nights(house)
     health.box = house.selfwatch.components
     deliver.told, deliver.replied = measures.told, house.selfwatch.replied
+    _nights(house)
     db.on_commit = deliver.wake
     if settings.security.insecure_cookies:
         house.warnings.append(_INSECURE)

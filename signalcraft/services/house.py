@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from signalcraft.services.care.nightly import Nightly
     from signalcraft.services.care.replica import Replication
     from signalcraft.services.care.retention import Retention
+    from signalcraft.services.care.rollups import Rollups
     from signalcraft.services.care.runs import Runs
     from signalcraft.services.care.selfwatch import SelfWatch
     from signalcraft.services.comments import Comments
@@ -84,6 +85,7 @@ class House:
     nightly: Nightly
     replica: Replication
     retention: Retention
+    rollups: Rollups
     hold: Hold
     measures: Measures
     canary: Canary

@@ -7,7 +7,7 @@ docs/reference/figures.md holds the same ones.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -17,16 +17,14 @@ from signalcraft.domain.group import Group
 from signalcraft.domain.severity import Severity
 from signalcraft.services.deliver import Deliver, Status
 from signalcraft.services.senders import Sender, Senders
-from signalcraft.storage import channels, outbox, overview
+from signalcraft.storage import channels, outbox, overview, rolled
 from signalcraft.storage.db import Db, Tx
 
 MINUTE_MS: Final = 60_000
 DAY_MS: Final = 86_400_000
 RANGES: Final = {"24h": DAY_MS, "7d": 7 * DAY_MS, "30d": 30 * DAY_MS, "90d": 90 * DAY_MS}
-ROWS_MAX: Final = 120_000
-"""Counters that can be summed up in about 200 ms on two busy cores: 1.4 µs each, and a third of it each for the stretch
-before (measured)."""
-KEPT_MS: Final = 10 * MINUTE_MS
+FINE_MS: Final = 7 * DAY_MS
+"""Longer ranges begin with a whole hour: minutes are kept fourteen days, and the stretch before is as long again."""
 POINTS_MAX: Final = 96
 TOP: Final = 10
 CRITICALS: Final = 5
@@ -134,81 +132,58 @@ class Seen(Struct, frozen=True, kw_only=True):
     ranges: list[Range]
 
 
-class _Costs(Struct, frozen=True):
-    at_ms: int
-    ranges: list[Range]
-
-
 class Overview:
-    """Reads overviews; what is slow to know and changes slowly is kept for ten minutes. One instance."""
+    """Reads overviews; how senders speak is slow to know, changes slowly and is kept for ten minutes. One instance."""
 
     def __init__(self, db: Db, deliver: Deliver, now: Callable[[], int]) -> None:
         self._db = db
         self._deliver = deliver
         self._now = now
-        self._costs: dict[int, _Costs] = {}
         self._senders = Senders()
 
     async def seen(self, workspace_id: int, span_ms: int) -> Seen:
-        """The last `span_ms` until now, by whole minutes."""
+        """The last `span_ms` until now, by whole minutes; longer than a week by whole hours."""
         now_ms = self._now()
         return await self._db.read(lambda tx: self._seen(tx, workspace_id, span_ms, now_ms))
 
+    async def tend(self) -> None:
+        """Each minute: looks again at what is kept before it is too old."""
+        now_ms = self._now()
+        await self._db.read(lambda tx: self._senders.tend(tx, now_ms))
+
     def _seen(self, tx: Tx, workspace_id: int, span_ms: int, now_ms: int) -> Seen:
-        since_ms = (now_ms - span_ms) // MINUTE_MS * MINUTE_MS
-        bucket_minutes = bucket_of(span_ms)
-        cells = overview.counted(tx, workspace_id, since_ms // MINUTE_MS, bucket_minutes)
-        began = overview.began(tx, workspace_id, since_ms, bucket_minutes * MINUTE_MS)
-        first = overview.first_minute(tx, workspace_id)
-        by_subject: Counter[tuple[str, int]] = Counter()
-        for cell in cells:
-            by_subject[cell.what, cell.subject] += cell.n
-        previous, why = self._previous(tx, workspace_id, since_ms, span_ms, first)
+        border = MINUTE_MS if span_ms <= FINE_MS else 60 * MINUTE_MS
+        since_ms = (now_ms - span_ms) // border * border
+        step = bucket_of(span_ms)
+        first = rolled.first_minute(tx, workspace_id)
+        by_subject = rolled.sums(tx, workspace_id, since_ms // MINUTE_MS, now_ms // MINUTE_MS + 1)
+        previous, why = _previous(tx, workspace_id, since_ms, span_ms // border * border, first)
         status = self._deliver.status(tx, workspace_id)
         return Seen(
-            now=_stretch(tx, workspace_id, since_ms, now_ms + 1, _by_word(by_subject)),
+            now=_stretch(since_ms, now_ms + 1, by_subject),
             previous=previous,
             previous_why=why,
             measured_since_ms=None if first is None or first * MINUTE_MS <= since_ms else first * MINUTE_MS,
-            bucket_ms=bucket_minutes * MINUTE_MS,
-            points=_points(cells, began, since_ms, now_ms, bucket_minutes * MINUTE_MS),
+            bucket_ms=step * MINUTE_MS,
+            points=_points(tx, workspace_id, since_ms, now_ms, step),
             severities=overview.by_severity(tx, workspace_id, since_ms),
             by_status=overview.by_status(tx, workspace_id),
-            top=_top(by_subject, began),
+            top=_top(by_subject),
             criticals=overview.open_of(tx, workspace_id, int(Severity.CRITICAL), CRITICALS),
-            senders=self._senders.seen(tx, workspace_id, cells, by_subject, now_ms),
+            senders=self._senders.seen(tx, workspace_id, by_subject, now_ms),
             channels=_channels(tx, workspace_id, status, by_subject),
             status=status,
-            ranges=self._ranges(tx, workspace_id, first, now_ms),
+            ranges=[Range(word, True, None) for word in RANGES],
         )
 
-    def _previous(
-        self, tx: Tx, workspace_id: int, since_ms: int, span_ms: int, first: int | None
-    ) -> tuple[Stretch | None, str | None]:
-        from_ms = since_ms - span_ms // MINUTE_MS * MINUTE_MS
-        if first is None or first * MINUTE_MS > from_ms:
-            return None, "Nothing was counted yet during the whole of the stretch before."
-        words = overview.sums(tx, workspace_id, from_ms // MINUTE_MS, since_ms // MINUTE_MS)
-        return _stretch(tx, workspace_id, from_ms, since_ms, words), None
 
-    def _ranges(self, tx: Tx, workspace_id: int, first: int | None, now_ms: int) -> list[Range]:
-        held = self._costs.get(workspace_id)
-        if held is None or not 0 <= now_ms - held.at_ms < KEPT_MS:
-            held = self._costs[workspace_id] = _Costs(now_ms, ranges(tx, workspace_id, first, now_ms))
-        return held.ranges
-
-
-def ranges(tx: Tx, workspace_id: int, first: int | None, now_ms: int) -> list[Range]:
-    """Which ranges can be answered fast enough, by how many counters each would read."""
-    out = []
-    until = now_ms // MINUTE_MS + 1
-    for word, span_ms in RANGES.items():
-        start = max((now_ms - span_ms) // MINUTE_MS, until if first is None else first)
-        rows = round(overview.density(tx, workspace_id, start, until) * (until - start)) if start < until else 0
-        fits = rows <= ROWS_MAX
-        why = f"It would read about {rows:,} counters, and only {ROWS_MAX:,} can be read while you wait."
-        out.append(Range(word, fits, None if fits else why))
-    return out
+def _previous(
+    tx: Tx, workspace_id: int, since_ms: int, span_ms: int, first: int | None
+) -> tuple[Stretch | None, str | None]:
+    from_ms = since_ms - span_ms // MINUTE_MS * MINUTE_MS
+    if first is None or first * MINUTE_MS > from_ms:
+        return None, "Nothing was counted yet during the whole of the stretch before."
+    return _stretch(from_ms, since_ms, rolled.sums(tx, workspace_id, from_ms // MINUTE_MS, since_ms // MINUTE_MS)), None
 
 
 def bucket_of(span_ms: int) -> int:
@@ -222,46 +197,37 @@ def percent(part: float, whole: float) -> float | None:
     return round(100 * part / whole, 1) if whole else None
 
 
-def _by_word(by_subject: Counter[tuple[str, int]]) -> dict[str, int]:
-    words = dict.fromkeys(overview.WORDS, 0)
+def _stretch(since_ms: int, until_ms: int, by_subject: Counter[tuple[str, int]]) -> Stretch:
+    words: Counter[str] = Counter(dict.fromkeys(overview.WORDS, 0))
     for (what, _), n in by_subject.items():
-        words[what] = words.get(what, 0) + n
-    return words
-
-
-def _stretch(tx: Tx, workspace_id: int, since_ms: int, until_ms: int, words: dict[str, int]) -> Stretch:
-    answered = overview.answered(tx, workspace_id, since_ms, until_ms)
-    resolved, to_resolve_ms = overview.resolved(tx, workspace_id, since_ms, until_ms)
+        words[what] += n
+    answered, mended = words["answered"], words["mended"]
     return Stretch(
         since_ms=since_ms,
         until_ms=until_ms,
-        counted=words,
-        new_groups=answered.began,
-        acknowledged=answered.acknowledged,
-        to_acknowledge_ms=answered.to_acknowledge_ms,
-        resolved=resolved,
-        to_resolve_ms=to_resolve_ms,
+        counted={word: words[word] for word in overview.WORDS},
+        new_groups=words["began"],
+        acknowledged=answered,
+        to_acknowledge_ms=words["answer_ms"] / answered if answered else None,
+        resolved=mended,
+        to_resolve_ms=words["mend_ms"] / mended if mended else None,
     )
 
 
-def _points(
-    cells: list[overview.Counted], began: list[tuple[int, int, int]], since_ms: int, now_ms: int, bucket_ms: int
-) -> list[Point]:
-    found: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for cell in cells:
-        found[cell.bucket][cell.what] += cell.n
-    for bucket, _, n in began:
-        found[bucket]["began"] += n
+def _points(tx: Tx, workspace_id: int, since_ms: int, now_ms: int, step: int) -> list[Point]:
+    """Buckets begin at whole multiples of their width, the first one where the range does."""
+    start, until = since_ms // MINUTE_MS, now_ms // MINUTE_MS + 1
+    events, told, began = (
+        rolled.totals(tx, workspace_id, what, start, until, step) for what in ("events", "notifications", "began")
+    )
     return [
-        Point(since_ms + n * bucket_ms, found[n]["events"], found[n]["notifications"], found[n]["began"])
-        for n in range((now_ms - since_ms) // bucket_ms + 1)
+        Point(max(at, start) * MINUTE_MS, events[at], told[at], began[at])
+        for at in range(start // step * step, until, step)
     ]
 
 
-def _top(by_subject: Counter[tuple[str, int]], began: list[tuple[int, int, int]]) -> list[Source]:
-    fresh: Counter[int] = Counter()
-    for _, integration_id, n in began:
-        fresh[integration_id] += n
+def _top(by_subject: Counter[tuple[str, int]]) -> list[Source]:
+    fresh = Counter({subject: n for (what, subject), n in by_subject.items() if what == "began"})
     events = {subject: n for (what, subject), n in by_subject.items() if what == "events"}
     whole = sum(events.values())
     sources = [

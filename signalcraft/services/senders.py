@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Final, Literal
 
 from msgspec import Struct
 
-from signalcraft.storage import integrations, overview
+from signalcraft.storage import integrations, overview, rolled
 from signalcraft.storage.db import Tx
 
 State = Literal["ok", "silent", "refused", "unreadable", "waiting", "disabled"]
 
 MINUTE_MS: Final = 60_000
 KEPT_MS: Final = 10 * MINUTE_MS
+LOOKED_AT_MS: Final = 60 * MINUTE_MS
 LOOKBACK_MS: Final = 7 * 86_400_000
 MINUTES_MIN: Final = 20
 """Somebody who spoke in fewer minutes of a week has no habit to fall short of."""
@@ -42,8 +42,11 @@ class Sender(Struct, frozen=True, kw_only=True):
 
 
 class _Habits(Struct, frozen=True):
+    """`last`: the minute of each integration's last webhook by then."""
+
     at_ms: int
     of: dict[int, overview.Rhythm]
+    last: dict[int, int]
 
 
 class Senders:
@@ -51,37 +54,46 @@ class Senders:
 
     def __init__(self) -> None:
         self._held: dict[int, _Habits] = {}
+        self._asked_ms: dict[int, int] = {}
 
-    def seen(
-        self,
-        tx: Tx,
-        workspace_id: int,
-        cells: Iterable[overview.Counted],
-        by_subject: Counter[tuple[str, int]],
-        now_ms: int,
-    ) -> list[Sender]:
-        """Every integration of a workspace, by name. `cells`, `by_subject`: the counters of the range."""
+    def seen(self, tx: Tx, workspace_id: int, by_subject: Counter[tuple[str, int]], now_ms: int) -> list[Sender]:
+        """Every integration of a workspace, by name. `by_subject`: the counters of the range."""
+        self._asked_ms[workspace_id] = now_ms
         habits = self._habits(tx, workspace_id, now_ms)
-        last: dict[int, int] = {number: habit.last_minute for number, habit in habits.items()}
-        for cell in cells:
-            if cell.what in _SPOKE:
-                last[cell.subject] = max(cell.minute, last.get(cell.subject, 0))
+        since = (now_ms - LOOKBACK_MS) // MINUTE_MS
+        last = {**habits.last, **overview.spoke(tx, workspace_id, habits.at_ms // MINUTE_MS)}
+        last = {number: minute for number, minute in last.items() if minute >= since}
         return [
-            _sender(row, habits.get(row.id), last.get(row.id), by_subject, now_ms)
+            _sender(row, habits.of.get(row.id), last.get(row.id), by_subject, now_ms)
             for row in integrations.every(tx, workspace_id)
         ]
 
-    def _habits(self, tx: Tx, workspace_id: int, now_ms: int) -> dict[int, overview.Rhythm]:
+    def tend(self, tx: Tx, now_ms: int) -> None:
+        """Looks again before what is kept is too old, for workspaces that somebody looks at: nobody waits for it."""
+        for workspace_id, asked_ms in tuple(self._asked_ms.items()):
+            held = self._held.get(workspace_id)
+            if held is not None and now_ms - asked_ms < LOOKED_AT_MS and now_ms - held.at_ms >= KEPT_MS - 3 * MINUTE_MS:
+                self._held[workspace_id] = self._look(tx, workspace_id, now_ms)
+
+    def _habits(self, tx: Tx, workspace_id: int, now_ms: int) -> _Habits:
         held = self._held.get(workspace_id)
-        if held is not None and 0 <= now_ms - held.at_ms < KEPT_MS:
-            return held.of
+        if held is None or not 0 <= now_ms - held.at_ms < KEPT_MS:
+            held = self._held[workspace_id] = self._look(tx, workspace_id, now_ms)
+        return held
+
+    @staticmethod
+    def _look(tx: Tx, workspace_id: int, now_ms: int) -> _Habits:
         until = now_ms // MINUTE_MS + 1
         minutes = LOOKBACK_MS // MINUTE_MS
         while minutes > 60 and overview.density(tx, workspace_id, until - minutes, until) * minutes > ROWS_MAX:
             minutes //= 2
         of = {one.integration_id: one for one in overview.rhythms(tx, workspace_id, until - minutes)}
-        self._held[workspace_id] = _Habits(now_ms, of)
-        return of
+        last = {}
+        for row in integrations.every(tx, workspace_id):
+            spoke = [rolled.last_minute(tx, workspace_id, what, row.id) for what in _SPOKE]
+            if any(minute is not None for minute in spoke):
+                last[row.id] = max(minute for minute in spoke if minute is not None)
+        return _Habits(now_ms, of, last)
 
 
 def _sender(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signalcraft.storage import rolled
 from signalcraft.storage.db import Tx
 
 
@@ -15,10 +16,4 @@ def bump(tx: Tx, workspace_id: int, now_ms: int, what: str, subject: int = 0, n:
 
 def total(tx: Tx, workspace_id: int, what: str, from_ms: int, until_ms: int) -> int:
     """The sum of a counter over [from, until), by whole minutes."""
-    return int(
-        tx.value(
-            "select coalesce(sum(n), 0) from minute_count"
-            " where workspace_id = ? and minute >= ? and minute < ? and what = ?",
-            (workspace_id, from_ms // 60_000, -(-until_ms // 60_000), what),
-        )
-    )
+    return rolled.totals(tx, workspace_id, what, from_ms // 60_000, -(-until_ms // 60_000))[0]

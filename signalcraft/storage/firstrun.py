@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from signalcraft.storage import rolled
 from signalcraft.storage.db import Tx
 
 
@@ -64,13 +65,7 @@ def integration(reader: Tx, workspace_id: int) -> IntegrationSeen | None:
 
 def quarantined(reader: Tx, workspace_id: int, integration_id: int, from_ms: int) -> int:
     """How many webhooks of an integration could not be read since then."""
-    return int(
-        reader.value(
-            "select coalesce(sum(n), 0) from minute_count"
-            " where workspace_id = ? and minute >= ? and subject = ? and what = 'quarantined'",
-            (workspace_id, from_ms // 60_000, integration_id),
-        )
-    )
+    return rolled.sums(reader, workspace_id, from_ms // 60_000, rolled.FOREVER)["quarantined", integration_id]
 
 
 def told(reader: Tx, workspace_id: int) -> AlertTold | None:

@@ -6,32 +6,30 @@ from collections import defaultdict
 from typing import Final
 
 from signalcraft.domain import ids
+from signalcraft.storage import rolled
 from signalcraft.storage.db import Tx
 
-_IN: Final = "('events', 'duplicates', 'quarantined', 'refused_signature', 'refused_limit')"
+_IN: Final = ("events", "duplicates", "quarantined", "refused_signature", "refused_limit")
 _MINUTE_MS: Final = 60_000
 _SLACK: Final = 5 * _MINUTE_MS
 """How far ids may run ahead of the clock when it was set back."""
 
 
 def last_counted(tx: Tx, workspace_id: int) -> list[tuple[int, str, int]]:
-    """(integration id, what, ms) of the last minute in which each was counted. Reads every minute that is kept."""
-    rows = tx.all(
-        f"select subject, what, max(minute) from minute_count where workspace_id = ? and subject <> 0 and what in {_IN}"
-        " group by subject, what",
-        (workspace_id,),
-    )
-    return [(subject, what, minute * _MINUTE_MS) for subject, what, minute in rows]
+    """(integration id, what, ms) of the last minute in which each was counted, as exactly as it is still known."""
+    found = []
+    for (subject,) in tx.all("select id from integration where workspace_id = ?", (workspace_id,)):
+        for what in _IN:
+            minute = rolled.last_minute(tx, workspace_id, what, subject)
+            if minute is not None:
+                found.append((subject, what, minute * _MINUTE_MS))
+    return found
 
 
 def counted(tx: Tx, workspace_id: int, since_ms: int) -> dict[int, dict[str, int]]:
     """{integration or channel id: {what: sum}} since then, by whole minutes."""
     out: dict[int, dict[str, int]] = defaultdict(dict)
-    rows = tx.all(
-        "select subject, what, sum(n) from minute_count where workspace_id = ? and minute >= ? group by subject, what",
-        (workspace_id, since_ms // _MINUTE_MS),
-    )
-    for subject, what, n in rows:
+    for (what, subject), n in rolled.sums(tx, workspace_id, since_ms // _MINUTE_MS, rolled.FOREVER).items():
         out[subject][what] = n
     return out
 

@@ -164,10 +164,6 @@ CREATE UNIQUE INDEX alert_group_unresolved on alert_group (workspace_id, group_k
 
 CREATE INDEX alert_group_identity on alert_group (identity, id);
 
-CREATE INDEX alert_group_recent on alert_group (workspace_id, last_seen_ms, id);
-
-CREATE INDEX alert_group_status on alert_group (workspace_id, status, last_seen_ms, id);
-
 CREATE INDEX alert_group_settle on alert_group (settle_ms) where settle_ms is not null;
 
 CREATE INDEX alert_group_snoozed on alert_group (snoozed_until_ms) where status = 'snoozed';
@@ -587,3 +583,65 @@ CREATE INDEX restored_until on restored (until_ms);
 CREATE INDEX alert_group_old on alert_group (workspace_id, resolved_ms) where status = 'resolved';
 
 CREATE INDEX event_loose on event (id) where group_id is null;
+
+CREATE TABLE rolled_mark (
+    id integer primary key check (id = 1),
+    minute integer not null,
+    late integer not null,
+    group_id integer not null,
+    journal_id integer not null
+) strict;
+
+CREATE TABLE rolled_count (
+    workspace_id integer not null,
+    width integer not null check (width in (15, 60, 1440)),   
+    at integer not null,                                      
+    what text not null,
+    subject integer not null,
+    n integer not null,
+    primary key (workspace_id, width, what, subject, at)
+) strict, without rowid;
+
+CREATE TABLE rolled_key (
+    workspace_id integer not null,
+    what text not null,
+    subject integer not null,
+    primary key (workspace_id, what, subject)
+) strict, without rowid;
+
+CREATE TABLE rolled_total (
+    workspace_id integer not null,
+    width integer not null check (width in (15, 60, 1440)),
+    at integer not null,
+    what text not null,
+    n integer not null,
+    primary key (workspace_id, width, what, at)
+) strict, without rowid;
+
+CREATE TRIGGER minute_count_late after insert on minute_count
+when new.minute < (select minute from rolled_mark where id = 1)
+begin insert into rolled_key values (new.workspace_id, new.what, new.subject) on conflict do nothing; insert into rolled_count select new.workspace_id, value, new.minute - new.minute % value, new.what, new.subject, new.n from json_each('[15, 60, 1440]') where true on conflict do update set n = n + excluded.n; insert into rolled_total select new.workspace_id, value, new.minute - new.minute % value, new.what, new.n from json_each('[15, 60, 1440]') where true on conflict do update set n = n + excluded.n; update rolled_mark set late = late + 1 where id = 1; end;
+
+CREATE TRIGGER minute_count_later after update of n on minute_count
+when new.minute < (select minute from rolled_mark where id = 1)
+begin insert into rolled_key values (new.workspace_id, new.what, new.subject) on conflict do nothing; insert into rolled_count select new.workspace_id, value, new.minute - new.minute % value, new.what, new.subject, new.n - old.n from json_each('[15, 60, 1440]') where true on conflict do update set n = n + excluded.n; insert into rolled_total select new.workspace_id, value, new.minute - new.minute % value, new.what, new.n - old.n from json_each('[15, 60, 1440]') where true on conflict do update set n = n + excluded.n; update rolled_mark set late = late + 1 where id = 1; end;
+
+CREATE TRIGGER alert_group_began_counted after insert on alert_group
+when new.id > (select group_id from rolled_mark where id = 1)
+begin insert into minute_count values (new.workspace_id, new.first_seen_ms / 60000, 'began', new.integration_id, 1) on conflict do update set n = n + 1; insert into minute_count select new.workspace_id, new.resolved_ms / 60000, 'mended', new.integration_id, 1 where new.status = 'resolved' and new.resolved_by <> 'SignalCraft' on conflict do update set n = n + 1; insert into minute_count select new.workspace_id, new.resolved_ms / 60000, 'mend_ms', new.integration_id, new.resolved_ms - new.first_seen_ms where new.status = 'resolved' and new.resolved_by <> 'SignalCraft' on conflict do update set n = n + excluded.n; update rolled_mark set group_id = new.id where id = 1; end;
+
+CREATE TRIGGER alert_group_mended_counted after update of status on alert_group
+when new.status = 'resolved' and old.status <> 'resolved' and new.resolved_by <> 'SignalCraft'
+begin insert into minute_count values (new.workspace_id, new.resolved_ms / 60000, 'mended', new.integration_id, 1) on conflict do update set n = n + 1; insert into minute_count values (new.workspace_id, new.resolved_ms / 60000, 'mend_ms', new.integration_id, new.resolved_ms - new.first_seen_ms) on conflict do update set n = n + excluded.n; end;
+
+CREATE TRIGGER alert_group_reopened_counted after update of status on alert_group
+when old.status = 'resolved' and new.status <> 'resolved' and old.resolved_by <> 'SignalCraft'
+begin insert into minute_count values (old.workspace_id, old.resolved_ms / 60000, 'mended', old.integration_id, -1) on conflict do update set n = n - 1; insert into minute_count values (old.workspace_id, old.resolved_ms / 60000, 'mend_ms', old.integration_id, old.first_seen_ms - old.resolved_ms) on conflict do update set n = n + excluded.n; end;
+
+CREATE TRIGGER journal_answered_counted after insert on journal
+when new.verb = 'acknowledged' and new.group_id is not null and new.id > (select journal_id from rolled_mark where id = 1)
+begin insert into minute_count select workspace_id, first_seen_ms / 60000, 'answered', integration_id, 1 from alert_group g where g.id = new.group_id and not exists (select 1 from journal where group_id = new.group_id and verb = 'acknowledged' and id <> new.id) on conflict do update set n = n + 1; insert into minute_count select workspace_id, first_seen_ms / 60000, 'answer_ms', integration_id, new.at_ms - first_seen_ms from alert_group g where g.id = new.group_id and not exists (select 1 from journal where group_id = new.group_id and verb = 'acknowledged' and id <> new.id) on conflict do update set n = n + excluded.n; update rolled_mark set journal_id = new.id where id = 1; end;
+
+CREATE INDEX alert_group_recent on alert_group (workspace_id, last_seen_ms, id, severity);
+
+CREATE INDEX alert_group_status on alert_group (workspace_id, status, last_seen_ms, id, severity);
