@@ -60,7 +60,7 @@ def test_a_browser_shows_an_operation_and_its_policy_stops_nothing(world: World,
         page.on("request", lambda request: asked.append(request.url))
         base = str(world.api.base_url).rstrip("/")
         page.goto(f"{base}/api/docs")
-        page.locator(".opblock-tag", has_text="alert groups").click(timeout=15_000)
+        page.locator(".opblock-tag", has_text="alert groups").click(timeout=60_000)
         operation = page.locator("#operations-alert_groups-acknowledge_alert_group")
         operation.locator(".opblock-summary-control").click()
         operation.get_by_text("Roles: owner, admin, member.").wait_for()

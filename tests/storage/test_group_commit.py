@@ -15,11 +15,12 @@ def test_what_waits_is_committed_together(tmp_path: Path) -> None:
     with db.direct() as tx:
         tx.run("create table t (id integer primary key, n integer not null)")
     db.start()
-    hold = threading.Event()
+    held, hold = threading.Event(), threading.Event()
     seen: list[int] = []
 
     async def go() -> None:
-        first = db.submit(lambda tx: hold.wait(10))
+        first = db.submit(lambda tx: (held.set(), hold.wait(10)))
+        await asyncio.to_thread(held.wait, 10)
         works = [db.submit(_insert(n)) for n in range(1000)]
         works[0].add_done_callback(lambda _: seen.append(db_size(db)))
         before = db.commits
