@@ -1,9 +1,9 @@
-"""The write-ahead log stays small, whoever else reads the database.
+"""The write-ahead log stays small, and while a replica is kept, one alone empties it.
 
-SQLite copies the log back by itself after 1000 pages, but begins anew at its front only when nobody reads it at that
-moment: with readers always about, it grows for ever. So between two commits the writer empties it once it is large. It
-never waits for that: where a reader is in the way (Litestream, while it lives, always is, and then does the same
-itself, storage/litestream/command.py), it is tried again a second later.
+Alone, the writer lets SQLite copy the log back after each 1000 pages, and empties it between two commits where readers
+have kept it from beginning anew. While Litestream lives it must not: a log that begins anew between two looks of it is
+copied with a hole, and what is restored is damaged (measured, docs/decisions/0015-a-place-for-each-generation.md). So
+the log is handed over before it starts and taken back once it has ended; it does the same meanwhile.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 import apsw
 
 BOUND_BYTES: Final = 64 * 1024 * 1024
+_PAGES: Final = 1000
 _LOOK_S: Final = 0.2
 _AGAIN_S: Final = 1.0
 
@@ -29,6 +30,7 @@ class Wal:
         self.bound = bound
         self._next_s = 0.0
         self.emptied = 0
+        self.handed_over = False
 
     def bytes(self) -> int:
         """Its size; 0 where there is none."""
@@ -37,10 +39,15 @@ class Wal:
         except OSError:
             return 0
 
+    def hand_over(self, away: bool) -> None:
+        """On the writer thread: from now on somebody else empties it, or this connection again."""
+        self._connection.wal_autocheckpoint(0 if away else _PAGES)
+        self.handed_over = away
+
     def tend(self) -> None:
         """Between two commits: empties it where it is large and nobody reads it."""
         now_s = time.monotonic()
-        if now_s < self._next_s:
+        if self.handed_over or now_s < self._next_s:
             return
         self._next_s = now_s + _LOOK_S
         if self.bytes() <= self.bound:

@@ -51,14 +51,14 @@ async def _one(
     try:
         while loop.time() < end:
             issue, event = dice.choice(issues), f"{dice.getrandbits(128):032x}"
-            await _post(reader, writer, path, ledger, issue, event)
+            await post(reader, writer, path, ledger, issue, event)
     except (OSError, EOFError, asyncio.IncompleteReadError, ValueError):
         ledger.unanswered += 1
     finally:
         writer.close()
 
 
-async def _post(
+async def post(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, ledger: Ledger, issue: str, event: str
 ) -> None:
     body = bodies.body("event_alert", issue=issue, event=event, title=f"Problem {issue} happened")

@@ -34,6 +34,7 @@ STEADY_S: Final = 10.0
 _BACKOFF_S: Final = (1.0, 60.0)
 _LOOK_S: Final = {"file": 10.0, "s3": 120.0, "sftp": 120.0}
 """How often it is asked whether its place is there still, and is this box's."""
+_HUNG_BYTES: Final = 256 * 1024 * 1024
 _DOUBT_S: Final = 5.0
 """How often while the last answer was not good."""
 
@@ -121,12 +122,12 @@ class Replication:
     async def step(self) -> None:
         """One round: what is due is done. Raises the fault that stands in the way."""
         if self._held():
-            await self.child.end()
+            await self._end_child()
             self.place, self._synced_s, self.why = None, self._monotonic(), ""
             return
         if self.child.ended is not None:
             code, words = self.child.ended, self.child.last_words
-            await self.child.end()
+            await self._end_child()
             raise NoReplica(f"Litestream ended by itself with {code}. {words}".strip())
         if self.child.pid is None:
             if self._monotonic() < self._next_s:
@@ -135,6 +136,10 @@ class Replication:
         often_s = _DOUBT_S if self._doubt else _LOOK_S[self.replica.kind]
         if self.place is not None and self._monotonic() - self._looked_s >= often_s:
             await self._look(self.place)
+        if self._failures and self._db.wal.bytes() > _HUNG_BYTES:
+            self.child.kill()  # it empties the log no more: the writer does so again
+            await self._end_child()
+            raise NoReplica("Litestream let the database's log grow: it is begun anew")
         if self._tried_s is None or self._monotonic() - self._tried_s >= max(1.0, self.replica.sync_s) - 0.1:
             await self.sync()
 
@@ -157,10 +162,21 @@ class Replication:
         if place is None:
             place = await asyncio.to_thread(litestream.claim, data_dir, replica, self._now())
         self.place, self.txid = place, None
-        self.child.start(place)
+        await self._db.write(lambda tx: self._db.wal.hand_over(True))
+        try:
+            self.child.start(place)
+        finally:
+            if self.child.pid is None:
+                await self._db.write(lambda tx: self._db.wal.hand_over(False))
         self._looked_s = self._monotonic()
         if not self._doubt:
             await self._supersession(place)
+
+    async def _end_child(self) -> None:
+        """It ends, where it still runs, and the database's log is the writer's own again."""
+        await self.child.end()
+        if self._db.wal.handed_over:
+            await self._db.write(lambda tx: self._db.wal.hand_over(False))
 
     async def _look(self, place: litestream.Place) -> None:
         """Whether what was written there is there still: Litestream would write on into an emptied folder."""
@@ -174,7 +190,7 @@ class Replication:
             raise
         if wrong is not None:
             self.child.kill()  # without a last sync: it would go where it is not wanted
-            await self.child.end()
+            await self._end_child()
             raise NoReplica(wrong)
         self._doubt = ""
         await self._supersession(place)
