@@ -22,6 +22,7 @@ from signalcraft.cli import (
     senders,
     setup,
     shows,
+    upgrading,
     user,
 )
 from signalcraft.cli.terminal import complain
@@ -77,6 +78,8 @@ for _command in (
     process.status,
     faults.errors,
     migrating.migrate,
+    upgrading.upgrade,
+    upgrading.rollback,
     shows.openapi,
     shows.version,
 ):

@@ -51,7 +51,15 @@ def folder(data_dir: Path) -> Path:
     """Where they are; made where it is missing, for its owner alone."""
     found = data_dir / FOLDER
     found.mkdir(mode=0o700, exist_ok=True)
+    _give_to_owner(found)
     return found
+
+
+def _give_to_owner(path: Path) -> None:
+    """What root makes in a data directory belongs to whom that belongs: the service has to use it."""
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def kept(data_dir: Path) -> list[Kept]:
@@ -89,6 +97,7 @@ def keep(
         target = target.with_name(f"{base}-{number}.db")
     copies.copy_database(source, target, progress=progress)
     try:
+        _give_to_owner(target)
         seen = copies.verified(target)
         if seen.schema != schema:
             raise Damaged(f"the copy of {source.name} says schema {seen.schema}, not {schema}")
@@ -113,6 +122,7 @@ def write(file: Path, content: bytes) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+        _give_to_owner(draft)
         draft.rename(file)
         copies.sync_folder(file.parent)
     except OSError as problem:
@@ -181,7 +191,6 @@ def give_back(source: Path, target: Path) -> None:
         with writer.backup("main", reader, "main") as backup:
             while not backup.done:
                 backup.step(512)
-        writer.execute("pragma wal_checkpoint(TRUNCATE)").fetchall()
     except apsw.FullError:
         raise DiskFull(f"the disk is full: {target.name} could not be replaced and is as it was") from None
     except apsw.Error as problem:
@@ -191,9 +200,10 @@ def give_back(source: Path, target: Path) -> None:
         reader.close()
 
 
-def choose(data_dir: Path, level: int, to: int | None) -> Kept:
-    """The newest kept database to go back to, of schema `to` or, without one, of any earlier one. Raises Conflict."""
+def choose(data_dir: Path, level: int, to: int | None, at_most: int | None = None) -> Kept:
+    """The newest kept database to go back to: of schema `to`, of one up to `at_most`, or any. Raises Conflict."""
     found = [one for one in kept(data_dir) if not one.newer and one.schema < level and to in (None, one.schema)]
+    found = [one for one in found if at_most is None or one.schema <= at_most]
     if not found:
         there = ", ".join(str(n) for n in sorted({one.schema for one in kept(data_dir) if not one.newer}))
         wanted = f"schema {to}" if to is not None else f"before schema {level}"

@@ -17,8 +17,9 @@ from urllib.parse import quote
 import apsw
 from msgspec import Struct
 
+from signalcraft.domain.ids import Mint
 from signalcraft.errors import Conflict, Damaged
-from signalcraft.storage import before, copies, facts, migrate, rehearsal, runs
+from signalcraft.storage import before, copies, facts, rehearsal, runs
 from signalcraft.storage.db import Db, Tx
 from signalcraft.storage.migrating import KIND, PROGRAM
 
@@ -64,13 +65,16 @@ class Returned(Struct, frozen=True, kw_only=True):
     carried: bool
 
 
-def plan(data_dir: Path, to: int | None) -> Plan:
-    """What going back would bring and cost. Reads alone. Raises Conflict (nothing to go back to), Damaged."""
+def plan(data_dir: Path, to: int | None, at_most: int | None = None) -> Plan:
+    """What going back would bring and cost, to a schema or to one up to `at_most`. Reads alone.
+
+    Raises Conflict (nothing to go back to), Damaged.
+    """
     database = data_dir / "signalcraft.db"
     level = rehearsal.level_of(database)
     if to is not None and to >= level:
         raise Conflict(f"the database is at schema {level}: there is no way back to {to}")
-    kept = before.choose(data_dir, level, to)
+    kept = before.choose(data_dir, level, to, at_most)
     return Plan(schema=level, kept=kept, since=since(database, before.sound(data_dir, kept)))
 
 
@@ -157,7 +161,7 @@ class _both:
         self._connection.execute(f"attach ? as {name}", (f"file:{quote(str(other.absolute()))}?mode=ro",)).fetchall()
 
     def __enter__(self) -> Tx:
-        return Tx(self._connection, migrate.Mint())
+        return Tx(self._connection, Mint())
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from signalcraft.domain.ids import Mint
 from signalcraft.storage import before, copies, migrate, migrating
 from signalcraft.storage.db import Db, Tx, connect
 from tests.storage.schemas import draw
@@ -30,7 +31,7 @@ def test_every_schema_up_to_now_is_kept() -> None:
 @pytest.mark.parametrize("level", draw.levels())
 def test_what_is_kept_is_that_schema_with_something_in_every_table(level: int, tmp_path: Path) -> None:
     connection = connect(draw.laid(level, tmp_path))
-    tx = Tx(connection, migrate.Mint())
+    tx = Tx(connection, Mint())
     assert migrate.level(tx) == level
     assert migrate.shape(tx) == migrate.intended(level)
     empty = {table for table, rows in content(tx).items() if not rows}
@@ -146,7 +147,7 @@ def test_the_release_before_can_write_and_read_on_the_next_schema(level: int, tm
                 tx.run("delete from rolled_mark")
             tx.run(statement.replace("insert into", "insert or replace into", 1) if table in MADE else statement)
         connection = connect(draw.laid(level, tmp_path / "old"))
-        old = Tx(connection, migrate.Mint())
+        old = Tx(connection, Mint())
         for table in draw.tables(old):
             names = draw.columns(old, table)
             assert set(names) <= set(draw.columns(tx, table)), f"{table} lost a column"

@@ -16,6 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from signalcraft.domain.ids import Mint
 from signalcraft.storage import before, migrate, migrating
 from signalcraft.storage.db import Db, Tx, connect
 from tests.storage.schemas import draw
@@ -89,7 +90,7 @@ class Outcome:
 def grown(file: Path, events: int) -> None:
     """More events, so that things take time."""
     connection = connect(file)
-    names = ", ".join(f'"{name}"' for name in draw.columns(Tx(connection, migrate.Mint()), "event"))
+    names = ", ".join(f'"{name}"' for name in draw.columns(Tx(connection, Mint()), "event"))
     wanted = names.replace('"id"', "o.top + e.value", 1).replace('"message"', "hex(randomblob(200))", 1)
     connection.execute(
         f"insert into event ({names}) select {wanted} from (select *, (select max(id) from event) as top from event"
@@ -102,7 +103,7 @@ def grown(file: Path, events: int) -> None:
 def content(file: Path) -> tuple[int, bool, dict[str, int], str]:
     """Schema, whether its shape is exactly that schema's, rows by table, and a digest of the events."""
     connection = connect(file)
-    tx = Tx(connection, migrate.Mint())
+    tx = Tx(connection, Mint())
     level = migrate.level(tx)
     there = {one for one in migrate.shape(tx) if not one[1].startswith("heavy")}
     whole = there == migrate.intended(min(level, migrate.newest()))
