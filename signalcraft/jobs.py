@@ -67,6 +67,7 @@ class Jobs:
                 house.rollups.fold(),
                 house.overview.tend(),
                 house.hold.tend(),
+                house.drill.tend(),
             )
             self._each(house.nightly.tick())
 

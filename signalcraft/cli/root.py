@@ -11,6 +11,7 @@ import click
 from signalcraft.cli import (
     archive,
     audit,
+    drill,
     faults,
     files,
     keyring,
@@ -72,6 +73,7 @@ for _command in (
     files.export,
     restore.restore,
     restore.resume,
+    drill.drill,
     audit.audit,
     archive.archive,
     senders.send,

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from msgspec import field
 
 from signalcraft.config.backup import Backup, at_odds
+from signalcraft.config.drill import Drill
 from signalcraft.config.http import Http
 from signalcraft.config.limits import Limits
 from signalcraft.config.monitoring import Digest, Heartbeat, Monitoring
@@ -271,6 +272,7 @@ class Settings(Section, frozen=True):
     digest: Digest = field(default_factory=Digest)
     replica: Replica = field(default_factory=Replica)
     backup: Backup = field(default_factory=Backup)
+    drill: Drill = field(default_factory=Drill)
 
 
 def check(settings: Settings) -> list[tuple[str, str]]:

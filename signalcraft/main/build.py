@@ -19,6 +19,7 @@ from signalcraft.services.audit import Audit
 from signalcraft.services.care.alarms import Alarms
 from signalcraft.services.care.canary import Canary
 from signalcraft.services.care.heartbeat import Heartbeat
+from signalcraft.services.care.drill import Drill
 from signalcraft.services.care.hold import Hold
 from signalcraft.services.care.nightly import Nightly, Planned
 from signalcraft.services.care.replica import Replication
@@ -206,6 +207,7 @@ def _wire(
         retention=Retention(settings, db, data_dir, Audit(settings, db, now), alarms, now, Child),
         rollups=Rollups(db, now),
         hold=Hold(db, registry, deliver, alarms, now),
+        drill=Drill(settings, db, keys, data_dir, recorded, alarms, now),
         measures=measures,
         canary=canary,
         selfwatch=SelfWatch(*watched),
@@ -226,6 +228,7 @@ def _wire(
     house.health.more["keys"] = house.keyring.health
     house.health.more["api_keys"] = house.accounts.health
     house.health.more["hold"] = house.hold.health
+    _drills(house)
     deliver.held = house.watch.held = lambda: house.hold.held
     house.health.more["replica"] = house.replica.health
     house.figures["replica"] = house.replica.figures
@@ -253,6 +256,16 @@ def _nights(house: House) -> None:
     house.nightly.add(Planned(kind=KIND, what=what, at=house.settings.retention.at, do=old.night))
     house.system.nightly = house.nightly
     house.figures["retention"] = old.figures
+
+
+def _drills(house: House) -> None:
+    """The restore drill of each night."""
+    drill = house.drill
+    drill.next_ms = lambda: house.nightly.next_ms(drill.planned, house.now())
+    if house.settings.drill.schedule:
+        house.nightly.add(drill.planned)
+    house.health.more["drill"] = drill.health
+    house.figures["drill"] = drill.figures
 
 
 def _reports(settings: Settings) -> Reports | None:

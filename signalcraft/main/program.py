@@ -180,6 +180,7 @@ class Program:
         await self._control.stop()
         await self._last_counts()
         await self.house.nightly.end()
+        await self.house.drill.end()
         if self._jobs is not None:
             await asyncio.to_thread(self._jobs.stop)
         log.info("stopping: the writer is drained")

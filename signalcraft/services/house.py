@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from signalcraft.services.care.alarms import Alarms
     from signalcraft.services.care.canary import Canary
     from signalcraft.services.care.heartbeat import Heartbeat
+    from signalcraft.services.care.drill import Drill
     from signalcraft.services.care.hold import Hold
     from signalcraft.services.care.nightly import Nightly
     from signalcraft.services.care.replica import Replication
@@ -87,6 +88,7 @@ class House:
     retention: Retention
     rollups: Rollups
     hold: Hold
+    drill: Drill
     measures: Measures
     canary: Canary
     selfwatch: SelfWatch

@@ -247,6 +247,7 @@ RECIPES: dict[str, Callable[[Stage], Any]] = {
     "POST /api/alert-groups/{id:str}/reopen": _group("reopen", status="resolved"),
     "POST /api/alert-groups/{id:str}/assign": _group("assign", {"assignee": None}),
     "POST /api/alert-groups/bulk": _bulk,
+    "POST /api/drill": _new("/api/drill", {}),
     "POST /api/views": _new("/api/views", {"search": "status:open", "shared": True}),
     "PATCH /api/views/{id:str}": _thing("PATCH", "/api/views/{id}", "view", {"name": "Other"}),
     "DELETE /api/views/{id:str}": _thing("DELETE", "/api/views/{id}", "view"),

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from signalcraft.storage.restoring.keys import Given, from_text, read_keys
+from signalcraft.storage.restoring.keys import Given, from_text, of_masters, read_keys
 from signalcraft.storage.restoring.put import MasterKeyMissing, Order, Restored, bundle_in, restore
 
-__all__ = ["Given", "MasterKeyMissing", "Order", "Restored", "bundle_in", "from_text", "read_keys", "restore"]
+__all__ = [
+    "Given",
+    "MasterKeyMissing",
+    "Order",
+    "Restored",
+    "bundle_in",
+    "from_text",
+    "of_masters",
+    "read_keys",
+    "restore",
+]
