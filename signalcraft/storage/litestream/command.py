@@ -104,10 +104,10 @@ def shown(replica: Replica) -> str:
 class Cli:
     """Litestream's command line on one part of a replica. Use it as a context manager."""
 
-    def __init__(self, replica: Replica, sub: str, timeout_s: float = PATIENCE_S) -> None:
+    def __init__(self, replica: Replica, sub: str, timeout_s: float | None = None) -> None:
         self._replica = replica
         self._sub = sub
-        self._timeout_s = timeout_s
+        self._timeout_s = PATIENCE_S if timeout_s is None else timeout_s
 
     def __enter__(self) -> Cli:
         self._folder = tempfile.TemporaryDirectory(prefix="signalcraft-replica-")
