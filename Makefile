@@ -72,7 +72,7 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 
 # ---------------------------------------------------------------------------------------------------------- the checks
 test: $(DASHBOARD) lint types bandit secrets ## a short form of every check: some 20 minutes on 2 cores
-	@.ci/need "chromium:chromium:the browser of the tests"
+	@.ci/need "chromium:chromium:the browser of the tests" "promtool:prometheus:what checks metrics, rules and dashboards"
 	$(NPM) run test
 	$(PY) -m pytest -n 3 --dist loadfile -m "not trial" $(ARGS)
 	.ci/oldest quick
@@ -126,6 +126,7 @@ gen: $(READY) $(MODULES) ## everything that is generated: the sample of the sett
 	draw docs/reference/configuration.md signalcraft.config --reference
 	draw docs/reference/cli.md signalcraft.cli --reference
 	draw docs/reference/errors.md signalcraft.http errors
+	draw docs/reference/metrics.md signalcraft.http metrics
 	draw docs/reference/openapi.json signalcraft.http openapi
 	draw docs/reference/signalcraft.http tests.security.collection
 	draw signalcraft/storage/schema.sql signalcraft.storage

@@ -116,6 +116,8 @@ def _settings(data_dir: Path, listen: str, slack_api: str) -> Settings:
         "limits.webhooks_per_minute": "0",
         "limits.api_per_minute": "0",
         "limits.global_per_15_minutes": "0",
+        # What it plays is other people's trouble, its refused and failing messages among it.
+        "monitoring.self_watch": "false",
     }
     # Neither this machine's settings file nor its environment: the demo is the same everywhere.
     return load(Path("/dev/null"), overrides, environ={}).settings

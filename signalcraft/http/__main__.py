@@ -1,21 +1,23 @@
-"""Prints what is generated for docs/reference: `python -m signalcraft.http openapi` or `… errors`."""
+"""Prints what is generated for docs/reference: `python -m signalcraft.http openapi`, `… errors` or `… metrics`."""
 
 from __future__ import annotations
 
 import sys
 
-from signalcraft.http import app, openapi, problems
+from signalcraft.http import app, declared, openapi, problems
 
 
 def main(what: str) -> int:
-    """Prints one of the two; 2 for any other word."""
+    """Prints one of them; 2 for any other word."""
     if what == "openapi":
         sys.stdout.buffer.write(openapi.document())
     elif what == "errors":
         app.routes()  # every fault is known once every route is
         sys.stdout.write(problems.errors_page())
+    elif what == "metrics":
+        sys.stdout.write(declared.page())
     else:
-        sys.stderr.write("python -m signalcraft.http openapi|errors\n")
+        sys.stderr.write("python -m signalcraft.http openapi|errors|metrics\n")
         return 2
     return 0
 

@@ -31,7 +31,7 @@ PAGES: Final = frozenset(
 """The first parts of the pages' addresses, as web/src/routes.ts has them. Of any other the answer is 404, and the page
 says so itself."""
 ELSEWHERE: Final = frozenset(
-    {"api", "webhooks", "health", "live", "ready", "metrics", "answer", "share", "control", "assets"}
+    {"api", "webhooks", "health", "live", "ready", "metrics", "answer", "share", "control", "assets", "docs"}
 )
 """The first parts of addresses that are no page, whether something is there or not."""
 TYPES: Final = {

@@ -18,14 +18,16 @@ from prometheus_client.registry import Collector
 
 from signalcraft import __version__
 from signalcraft.domain.group import Status as GroupStatus
+from signalcraft.http import measured
 from signalcraft.http.auth import Caller, TheCaller, scopes
+from signalcraft.http.declared import METRICS
 from signalcraft.http.edge import Edge
 from signalcraft.http.groups import STATUSES
 from signalcraft.http.wire import TheHouse
 from signalcraft.services.deliver import Status
 from signalcraft.services.house import House
 from signalcraft.services.registry import Snapshot
-from signalcraft.storage import overview
+from signalcraft.storage import disks, overview
 from signalcraft.storage.db import Tx
 
 _IN: Final = {
@@ -41,6 +43,7 @@ _LATE_MINUTES: Final = 2
 """A minute's counters may still grow for so long after it."""
 
 Key = tuple[int, str, int]
+Measured = tuple[disks.Pages, int, list[int]]
 
 
 class Totals:
@@ -107,17 +110,25 @@ async def _scraped(house: House, caller: Caller, request: Request[Any, Any, Any]
     edge: Edge = request.app.state.edge
     now_ms = house.now()
 
-    def read(tx: Tx) -> tuple[list[tuple[int, int, str, int, int]], Status, dict[str, int]]:
+    def read(tx: Tx) -> tuple[list[tuple[int, int, str, int, int]], Status, dict[str, int], Measured]:
         return (
             overview.minutes(tx, totals.from_minute),
             house.deliver.status(tx, caller.workspace_id),
             overview.by_status(tx, caller.workspace_id),
+            measured.read(tx, caller.workspace_id, now_ms),
         )
 
-    rows, status, by_status = await house.db.read(read)
+    rows, status, by_status, (pages, members, active) = await house.db.read(read)
     totals.add(rows, now_ms)
     registry = CollectorRegistry()
-    registry.register(_Families(list(_families(house, caller, totals, edge, status, by_status, now_ms))))
+    families = [
+        *_families(house, caller, totals, edge, status, by_status, now_ms),
+        *measured.of_the_program(house, request.app.state.live.streams),
+        *measured.of_the_watch(house),
+        *measured.of_the_box(house, pages),
+        *measured.of_the_setup(house, caller.workspace_id, members, active),
+    ]
+    registry.register(_Families(families))
     ProcessCollector(registry=registry)
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(registry), headers={"content-type": content_type})
@@ -192,11 +203,13 @@ def _given(house: House) -> Iterator[Metric]:
     families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
     for give in house.figures.values():
         for figure in give():
-            family = families.get(figure.name)
+            name = figure.name if figure.name.startswith("signalcraft_") else f"signalcraft_{figure.name}"
+            family = families.get(name)
             if family is None:
                 sort = CounterMetricFamily if figure.kind == "counter" else GaugeMetricFamily
-                family = sort(figure.name, figure.what, labels=[name for name, _ in figure.labels])
-                families[figure.name] = family
+                known = METRICS.get(f"{name}_total" if figure.kind == "counter" else name)
+                what = figure.what if known is None else known.what
+                family = families[name] = sort(name, what, labels=[label for label, _ in figure.labels])
             family.add_metric([value for _, value in figure.labels], figure.value)
     yield from families.values()
 

@@ -232,7 +232,7 @@ def _wire(
     deliver.held = house.watch.held = lambda: house.hold.held
     house.health.more["replica"] = house.replica.health
     house.figures["replica"] = house.replica.figures
-    health.box = house.selfwatch.components
+    health.box, ingest.told = house.selfwatch.components, measures.routed
     deliver.told, deliver.replied = measures.told, house.selfwatch.replied
     _nights(house)
     db.on_commit = deliver.wake

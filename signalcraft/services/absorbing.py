@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -29,6 +30,15 @@ class Statement(Struct, frozen=True, kw_only=True):
     key: bytes | None
     key_scope: int
     prepared: routing.Prepared
+
+
+class Taken(NamedTuple):
+    """What a statement did. `plain`: it is a repeat that changed nothing else; `matched`: so many rules held for it."""
+
+    group_id: int | None
+    plain: bool = False
+    matched: int = 0
+    opened: bool = False
 
 
 def statement(live: IntegrationLive, event: Event, rules: Sequence[routing.CompiledRule]) -> Statement:
@@ -61,19 +71,19 @@ def take(
     now_ms: int,
     policy: Policy,
     settings: Settings,
-) -> tuple[int | None, bool]:
-    """Acts on one statement. (Its group's id or None, whether it is a plain repeat that changed nothing else.)"""
+) -> Taken:
+    """Acts on one statement."""
     event = said.event
     if event.kind in ("alert", "test"):
         if event.status == "firing":
             return _fire(tx, snapshot, live, said, event_id, now_ms, policy, settings)
         if event.status == "resolved":
-            return _resolve(tx, snapshot, live, said, now_ms, settings), False
+            return Taken(_resolve(tx, snapshot, live, said, now_ms, settings))
     if event.kind == "ack":
-        return _acknowledge(tx, live, said, now_ms, settings), False
+        return Taken(_acknowledge(tx, live, said, now_ms, settings))
     if event.kind in ("comment", "activity", "state"):
-        return _record(tx, live, said, event_id, now_ms), False
-    return None, False
+        return Taken(_record(tx, live, said, event_id, now_ms))
+    return Taken(None)
 
 
 def _fire(
@@ -85,7 +95,7 @@ def _fire(
     now_ms: int,
     policy: Policy,
     settings: Settings,
-) -> tuple[int, bool]:
+) -> Taken:
     event = said.event
     found, ended = _find(tx, live, said, now_ms, policy)
     if found is not None and _superseded(found, now_ms, policy):
@@ -110,7 +120,7 @@ def _fire(
     if group.settle_ms is None:
         telling.tell(tx, snapshot, group, change, matches, event_id, now_ms, settings)
     plain = not (change.opened or change.told_again or change.rose_from is not None)
-    return group.id, plain
+    return Taken(group.id, plain, len(matches), found is None)
 
 
 def _route(group: Group, prepared: routing.Prepared, event: Event) -> list[routing.CompiledRule]:

@@ -16,7 +16,7 @@ from signalcraft.domain import ids, routing
 from signalcraft.domain.event import Event, HttpInbound, bounded
 from signalcraft.domain.group import Actor, Policy
 from signalcraft.errors import BadSignature, Busy, Conflict, DiskFull, Fault, NotFound, TooLarge, Unreadable
-from signalcraft.services import absorbing
+from signalcraft.services import absorbing, own
 from signalcraft.services.heard import Heard
 from signalcraft.services.refusals import Refusals
 from signalcraft.services.registry import IntegrationLive, Registry, Snapshot
@@ -47,6 +47,8 @@ class Ingest:
         self.registry = registry
         self.now = now
         self.policy = policy_of(settings)
+        self.told: Callable[[int, int, int], None] = lambda asked, matched, opened: None
+        """From the writer's thread: so many rules were asked, so many held, so many groups were opened."""
         self.refusals = Refusals(db, now, settings.limits.webhooks_per_minute)
         self.heard = Heard()
 
@@ -166,7 +168,7 @@ class Ingest:
         receipts = []
         inbox_id = tx.new_id(now_ms)
         keep = False
-        fresh = 0
+        fresh = matched = opened = 0
         for statement in chunk:
             event_id = tx.new_id(now_ms)
             if statement.key is not None:
@@ -174,10 +176,10 @@ class Ingest:
                 if before is not None:
                     receipts.append(Receipt(before, events.group_of(tx, before), True, False))
                     continue
-            group_id, plain = absorbing.take(
-                tx, snapshot, live, statement, event_id, now_ms, self.policy, self.settings
-            )
-            sampled = over and plain
+            taken = absorbing.take(tx, snapshot, live, statement, event_id, now_ms, self.policy, self.settings)
+            group_id, sampled = taken.group_id, over and taken.plain
+            matched += taken.matched
+            opened += taken.opened
             events.insert(
                 tx,
                 event_id,
@@ -200,6 +202,9 @@ class Ingest:
             counts.bump(tx, live.workspace_id, now_ms, "events", live.id, fresh)
         if fresh < len(chunk):
             counts.bump(tx, live.workspace_id, now_ms, "duplicates", live.id, len(chunk) - fresh)
+        if live.workspace_id != own.CANARY_WORKSPACE_ID:
+            asked = fresh * len(snapshot.workspaces[live.workspace_id].rules)
+            tx.then(lambda: self.told(asked, matched, opened))
         return receipts
 
     async def _quarantine(self, live: IntegrationLive, inbound: HttpInbound, why: str, now_ms: int) -> list[Receipt]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from typing import Final
 
 from signalcraft.domain.measuring import LONG, SHORT, Histogram, quantile
+from signalcraft.services import own
 
 WINDOW_MS: Final = 5 * 60_000
 _ROUTE: Final = (0.01, 0.05, 0.25, 1.0, 5.0)
@@ -27,7 +28,6 @@ class Measures:
         self.evaluated = 0
         self.matched = 0
         self.opened = 0
-        self.escalations: Counter[str] = Counter({"told": 0, "nobody": 0})
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """One request was answered. Event streams and other long ones are not told of."""
@@ -41,8 +41,16 @@ class Measures:
         if status >= 500:
             self.failed += 1
 
+    def routed(self, asked: int, matched: int, opened: int) -> None:
+        """From the writer's thread, the only one: rules were asked, some held, alert groups were opened."""
+        self.evaluated += asked
+        self.matched += matched
+        self.opened += opened
+
     def told(self, channel_kind: str, seconds: float) -> None:
         """A channel took the first message of an alert group, so long after its event came in."""
+        if channel_kind == own.CANARY_CHANNEL.KIND:
+            return
         held = self.notify.get(channel_kind)
         if held is None:
             held = self.notify[channel_kind] = Histogram(LONG)

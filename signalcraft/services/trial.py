@@ -45,7 +45,7 @@ async def tell(ingest: Ingest, workspace_id: int, integration_id: int, actor: Ac
             occurred_ms=now_ms,
         )
         said = absorbing.statement(live, bounded(event), rules)
-        group_id, _ = absorbing.take(tx, snapshot, live, said, event_id, now_ms, ingest.policy, ingest.settings)
+        group_id = absorbing.take(tx, snapshot, live, said, event_id, now_ms, ingest.policy, ingest.settings).group_id
         events.insert(tx, event_id, workspace_id, live.id, live.kind, group_id, None, event, now_ms)
         line = {"id": ids.show(live.id), "name": live.name, "event_id": ids.show(event_id)}
         journal.add(tx, now_ms, workspace_id, None, "integration.tested", actor, line)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -57,6 +58,8 @@ class Watch:
         # Of the present tick. A work that runs twice spaces wider and counts double: neither matters.
         self._spaced: dict[int, int] = {}
         self._late: list[int] = []
+        self.escalated: Counter[str] = Counter()
+        """Escalations that were carried out, by whether a channel was told. Counted on the writer's thread."""
         self.failed_at_ms: int | None = None
         """When something that was due last could not be done: for health."""
         self.held: Callable[[], bool] = lambda: False
@@ -214,6 +217,8 @@ class Watch:
             reason += ", and the channels to escalate to cannot be used"
             telling.retell(tx, snapshot, group, reason, now_ms, self._settings)
             log.error("an escalation reached no channel", extra={"group": ids.show(group.id)})
+        outcome = "told" if told else "nobody"
+        tx.then(lambda: self.escalated.update((outcome,)))
         names = {rule.id: rule.name for rule in snapshot.workspaces[group.workspace_id].rules}
         data = {
             "rule": names.get(row.rule_id, ""),

@@ -24,6 +24,7 @@ from typing import Any, Generic, TypeVar
 import apsw
 
 from signalcraft.domain.ids import Mint
+from signalcraft.domain.measuring import Histogram
 from signalcraft.errors import Busy, DiskFull
 from signalcraft.storage.origin import Origin, present
 from signalcraft.storage.slow import SLOW_S, Slow
@@ -155,6 +156,10 @@ class Db:
         self.on_commit: Callable[[], None] = lambda: None
         self.commits = 0
         self.works = 0
+        self.commit_took = Histogram()
+        """On the writer's thread: from the begin of a transaction until it is on disk."""
+        self.read_took = Histogram()
+        """What one read took, its queries together; noted on the event loop."""
         self._connection = connect(path)
         self.wal = Wal(path, self._connection)
         self._mint = Mint()
@@ -262,7 +267,7 @@ class Db:
         results: list[tuple[_Item[Any], Any, BaseException | None]] = []
         try:
             tx.run("begin immediate")
-            at_s = time.perf_counter()
+            at_s = first_s = time.perf_counter()
             for item in batch:
                 tx.origin = item.origin
                 answer = item.work(tx)
@@ -284,6 +289,7 @@ class Db:
             return
         self.commits += 1
         self.works += len(batch)
+        self.commit_took.saw(time.perf_counter() - first_s)
         for call in tx.after_commit:
             try:
                 call()
@@ -341,7 +347,11 @@ class Db:
             with self.reading() as reader:
                 return work(reader)
 
-        return await asyncio.get_running_loop().run_in_executor(self._pool, job)
+        began_s = time.perf_counter()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, job)
+        finally:
+            self.read_took.saw(time.perf_counter() - began_s)
 
     # -- ending -------------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ class Box:
             "SIGNALCRAFT_SLACK__API_URL": slack_url,
             "SIGNALCRAFT_HTTP__PUBLIC_URL": self.url,
             "SIGNALCRAFT_LIMITS__WEBHOOKS_PER_MINUTE": "0",
+            "SIGNALCRAFT_MONITORING__SELF_WATCH": "false",  # trials break things on purpose, and count what is told
             "SIGNALCRAFT_LIMITS__API_PER_MINUTE": "0",
             "SIGNALCRAFT_LIMITS__GLOBAL_PER_15_MINUTES": "0",
             **{f"SIGNALCRAFT_{k}": v for k, v in settings.items()},

@@ -58,14 +58,18 @@ class Clock(Struct, frozen=True):
 
 
 class Seen(Struct, frozen=True):
-    """All of it at one moment. `certificate_ms`: until when the box's own certificate holds, None without one."""
+    """All of it at one moment. `certificate_ms`: until when the box's own certificate holds, None without one.
+
+    `load`: the average of one minute; `network`: bytes that came in and went out, without loopback.
+    """
 
     at_ms: int
     memory: Memory
     disk: Disk
     clock: Clock
     certificate_ms: int | None
-    cpu_s: float
+    load: float | None
+    network: tuple[int, int] | None
 
 
 class Vitals:
@@ -95,14 +99,14 @@ class Vitals:
     def look(self) -> Seen:
         """Reads all of it."""
         now_ms = self._now()
-        usage = resource.getrusage(resource.RUSAGE_SELF)
         self.seen = Seen(
             now_ms,
             self._memory(),
             self._disk(now_ms),
             self._clock(now_ms),
             self.certificate(),
-            usage.ru_utime + usage.ru_stime,
+            load(),
+            network(),
         )
         return self.seen
 
@@ -176,6 +180,27 @@ def memory_limit(root: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) ->
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "the box"
     except (OSError, ValueError):
         return None, "nothing"
+
+
+def load() -> float | None:
+    """The box's load average of one minute."""
+    try:
+        return os.getloadavg()[0]
+    except OSError:
+        return None
+
+
+def network(table: Path = Path("/proc/net/dev")) -> tuple[int, int] | None:
+    """Bytes in and out of every interface but loopback (https://man7.org/linux/man-pages/man5/proc_pid_net.5.html)."""
+    try:
+        lines = table.read_text("ascii", "replace").splitlines()[2:]
+        rows = [(name.strip(), rest.split()) for name, _, rest in (line.partition(":") for line in lines)]
+        return (
+            sum(int(row[0]) for name, row in rows if name != "lo"),
+            sum(int(row[8]) for name, row in rows if name != "lo"),
+        )
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 class _Timex(ctypes.Structure):
