@@ -37,7 +37,7 @@ CHECK_S: Final = 1.0
 COUNTS_S: Final = 1.0
 """How often counts that rise are told, at most; what changes a group is told at once."""
 HEALTH_S: Final = 5.0
-STREAMS_MAX: Final = 200
+STREAMS_MAX: Final = 1000
 WAITING_MAX: Final = 2000
 
 
@@ -79,6 +79,20 @@ class Live:
         self._health_s = 0.0
         self._heard = 0
         self._heard_s = 0.0
+        self._holds: dict[str, asyncio.Task[bool]] = {}
+        self._holds_s = 0.0
+
+    async def may_listen(self, caller: Caller) -> bool:
+        """Whether a caller's session or key still holds. Asked once in CHECK_S for all the streams that one has."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._holds_s >= CHECK_S:
+            self._holds_s = loop.time()
+            self._holds.clear()
+        who = f"{caller.session.id} {caller.role}" if caller.session is not None else f"key {caller.actor.id}"
+        asked = self._holds.get(f"{who} {caller.workspace_id}")
+        if asked is None:
+            asked = self._holds[f"{who} {caller.workspace_id}"] = loop.create_task(_may_listen(self._house, caller))
+        return await asyncio.shield(asked)
 
     @property
     def streams(self) -> int:
@@ -264,7 +278,7 @@ async def _events(house: House, streams: Live, one: Subscriber) -> AsyncIterator
                     event = b": still here\n\n"
             if clock() - checked_s >= CHECK_S:
                 checked_s = clock()
-                if not await _may_listen(house, one.caller):
+                if not await streams.may_listen(one.caller):
                     return
             if event is None:
                 return
