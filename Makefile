@@ -113,6 +113,9 @@ trial: $(READY) $(DASHBOARD) ## the long rounds; ONLY=word picks some; their raw
 	$(PY) -m pytest -m trial $(if $(ONLY),-k '$(ONLY)') --no-header -s -rA $(ARGS) 2>&1 \
 		| sed -u -e "s|$$PWD/||g; s|$$PWD|.|g; s|$$HOME|~|g" | tee docs/reference/trials/$(or $(ONLY),all).txt
 
+trial-load: ## ten minutes of a team's load beside a million events
+	@$(MAKE) --no-print-directory trial ONLY=test_load
+
 bench: $(READY) ## how fast it is here: written to docs/reference/benchmarks.md
 	@.ci/need "wrk:wrk:the load generator of the benchmark"
 	$(PY) -m tests.bench
