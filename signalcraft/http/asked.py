@@ -29,6 +29,7 @@ SLOW_S: Final = 1.0
 """From how long on a request is slow."""
 READS: Final = frozenset(
     {
+        "/api/retention/preview",
         *(f"/api/routing-rules/{what}" for what in ("test", "preview", "convert")),
         "/api/invitations/preview",
         *("/api/quarantine/{id:str}/try", "/api/quarantine/{id}/try"),

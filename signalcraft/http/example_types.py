@@ -11,6 +11,36 @@ ID: Final = "0dv8m2k4c0001"
 AT: Final = "2026-03-02T09:00:00Z"
 
 OF_TYPE: Final[dict[tuple[str, str], Any]] = {
+    **{
+        (name, field): value
+        for name in ("Policy", "Own", "RetentionIn")
+        for field, value in (
+            *(("group_days", 90), ("delivery_days", 30), ("escalation_days", 7), ("payload_days", 30)),
+            *(("audit_days", 365), ("archive", True)),
+        )
+    },
+    ("RetentionOut", "archive_days"): 0,
+    ("PurgeRunOut", "state"): "ok",
+    ("PurgeRunOut", "said"): "1204 rows deleted, 1204 of them archived",
+    ("PurgeRunOut", "figures"): {"event_deleted": 1204, "event_archived": 1204, "groups_ms": 310, "errors": 0},
+    ("Waiting", "groups"): 12,
+    ("Waiting", "events"): 1204,
+    ("Waiting", "deliveries"): 40,
+    ("Waiting", "escalations"): 3,
+    ("Waiting", "payloads"): 300,
+    ("Waiting", "audit"): 0,
+    ("ArchivedMonthOut", "month"): "2026-03",
+    ("ArchivedMonthOut", "rows"): {"alert_group": 12, "event": 1204},
+    ("ArchivedMonthOut", "files"): 9,
+    ("ArchivedMonthOut", "bytes"): 480_000,
+    ("ArchivedMonthOut", "complete"): True,
+    ("ArchiveOut", "bytes"): 480_000,
+    ("ArchiveFoundOut", "items"): [{"id": ID, "title": "Checkout is down", "project": "shop", "last_seen_at": AT}],
+    ("ArchiveRestoreIn", "month"): "2026-03",
+    ("ArchiveRestoredOut", "done"): True,
+    ("ArchiveRestoredOut", "month"): "2026-03",
+    ("ArchiveRestoredOut", "rows"): {"alert_group": 12, "event": 1204},
+    ("ArchiveRestoredOut", "kept_until"): AT,
     ("ManifestOut", "mode"): "http",
     ("ManifestOut", "suits"): "http",
     ("ManifestOut", "why"): "this box has the public address https://alerts.example.com",
@@ -60,6 +90,7 @@ OF_TYPE: Final[dict[tuple[str, str], Any]] = {
     ("SubjectData", "invitations"): [],
     ("SubjectData", "records"): {"journal": [], "alert_group": [], "event": [], "inbox": []},
     ("SubjectData", "audit"): [],
+    ("SubjectData", "archive"): [],
     ("SubjectData", "configuration"): ['channel "mail"'],
     ("Address", "url"): "https://alerts.example.com",
     ("IntegrationStep", "refused_why"): None,

@@ -33,6 +33,7 @@ class SubjectData(Struct, frozen=True):
 
     `about`: what was looked for. `account`: their account's own tables. `records`: rows of other tables that tell of
     them, webhooks with their bodies among them. `configuration`: what is set up with their name or address.
+    `archive`: what tells of them among what was archived.
     """
 
     about: dict[str, Any]
@@ -41,6 +42,7 @@ class SubjectData(Struct, frozen=True):
     records: dict[str, list[dict[str, Any]]]
     audit: list[dict[str, Any]]
     configuration: list[str]
+    archive: list[dict[str, Any]] = []
 
 
 class ErasedOut(Struct, frozen=True):

@@ -17,6 +17,7 @@ from signalcraft.postman import Postman
 from signalcraft.services.accounts import Accounts
 from signalcraft.services.audit import Audit
 from signalcraft.services.care.alarms import Alarms
+from signalcraft.services.care.archives import Archives
 from signalcraft.services.care.canary import Canary
 from signalcraft.services.care.heartbeat import Heartbeat
 from signalcraft.services.care.drill import Drill
@@ -171,6 +172,7 @@ def _wire(
     health, overview = Health(settings, db, registry, deliver, ingest, now), Overview(db, deliver, now)
     canary = Canary(settings, db, ingest, measures.canary, now)
     watched = (settings, db, registry, deliver, overview, health, measures, canary, alarms, vitals, now)
+    retention = Retention(settings, db, data_dir, Audit(settings, db, now), alarms, now, Child)
     house = House(
         settings=settings,
         data_dir=data_dir,
@@ -204,7 +206,8 @@ def _wire(
         alarms=alarms,
         nightly=Nightly(db, recorded, settings.workspace.timezone, now),
         replica=Replication(settings.replica, db, alarms, lambda: house.hold.held, now),
-        retention=Retention(settings, db, data_dir, Audit(settings, db, now), alarms, now, Child),
+        retention=retention,
+        archives=Archives(retention, db, now),
         rollups=Rollups(db, now),
         hold=Hold(db, registry, deliver, alarms, now),
         drill=Drill(settings, db, keys, data_dir, recorded, alarms, now),
@@ -256,6 +259,7 @@ def _nights(house: House) -> None:
     house.nightly.add(Planned(kind=KIND, what=what, at=house.settings.retention.at, do=old.night))
     house.system.nightly = house.nightly
     house.figures["retention"] = old.figures
+    house.erasure.archives = house.archives
 
 
 def _drills(house: House) -> None:

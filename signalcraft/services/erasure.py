@@ -19,6 +19,7 @@ from signalcraft.domain import ids
 from signalcraft.domain.people import check_owner_stays, check_rank
 from signalcraft.domain.subject import MARK_MIN, Subject
 from signalcraft.errors import Conflict, Invalid, NotFound
+from signalcraft.services.care.archives import Archives
 from signalcraft.services.errands import Errands
 from signalcraft.services.people import By, People
 from signalcraft.storage import erasure, journal, people, workspaces
@@ -50,6 +51,7 @@ class Erasure:
         self.now = now
         self._key = vault.derive("erased people")
         self._one = asyncio.Lock()
+        self.archives: Archives | None = None
         self._errands: Errands[Erased] = Errands(now)
 
     async def member(self, workspace_id: int, by: By, person_id: int) -> str:
@@ -73,7 +75,9 @@ class Erasure:
     ) -> dict[str, Any]:
         """Everything that is kept about a person; `only`: in one workspace. Raises NotFound for nothing, Invalid."""
         told, subject = await self.db.read(lambda tx: self._told(tx, who, also, only))
-        if not (told["account"] or told["invitations"] or any(told["records"].values()) or told["audit"]):
+        told["archive"] = await self.archives.told(subject, only) if self.archives is not None else []
+        known = (told[name] for name in ("archive", "account", "invitations", "audit"))
+        if not any(known) and not any(told["records"].values()):
             raise NotFound("nothing is kept about such a person")
         now_ms = self.now()
         said = {"person": subject.actor.id}
@@ -121,7 +125,7 @@ class Erasure:
         async with self._one:
             now_ms = self.now()
             person, subject = await self.db.write(lambda tx: self._shut(tx, who, also, now_ms))
-            rows = {place.table: await self._place(subject, place, only) for place in erasure.KEPT}
+            rows = await self._everywhere(subject, only)
             if person is None and not any(rows.values()) and not await self._known(subject, only):
                 raise NotFound("nothing is kept about such a person")
             person_id = person.id if person is not None else 0
@@ -137,6 +141,14 @@ class Erasure:
             named = await self.db.write(end)
             log.info("a person was erased", extra={"person": subject.actor.id, "rows": sum(rows.values())})
             return Erased(code=subject.actor.id, rows={k: v for k, v in rows.items() if v}, named=named)
+
+    async def _everywhere(self, subject: Subject, only: int | None) -> dict[str, int]:
+        """Rows that were rewritten, by table, and in the archive, which nothing enters or leaves meanwhile."""
+        if self.archives is None:
+            return {place.table: await self._place(subject, place, only) for place in erasure.KEPT}
+        async with self.archives.still:
+            rows = {place.table: await self._place(subject, place, only) for place in erasure.KEPT}
+            return rows | {"archive": await self.archives.erase(subject, only)}
 
     async def _place(self, subject: Subject, place: erasure.Place, only: int | None) -> int:
         after, done = None, 0

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from signalcraft.services.accounts import Accounts
     from signalcraft.services.audit import Audit
     from signalcraft.services.care.alarms import Alarms
+    from signalcraft.services.care.archives import Archives
     from signalcraft.services.care.canary import Canary
     from signalcraft.services.care.heartbeat import Heartbeat
     from signalcraft.services.care.drill import Drill
@@ -86,6 +87,7 @@ class House:
     nightly: Nightly
     replica: Replication
     retention: Retention
+    archives: Archives
     rollups: Rollups
     hold: Hold
     drill: Drill

@@ -81,6 +81,11 @@ def _workspace(stage: Stage) -> Any:
     return lambda: stage.ask("PATCH", "/api/workspace", {"default_channels": [name]})
 
 
+def _retention(stage: Stage) -> Any:
+    days = int(stage.ask("GET", "/api/retention").json()["policy"]["group_days"]) + 1
+    return lambda: stage.ask("PATCH", "/api/retention", {"group_days": days})
+
+
 def _apply(stage: Stage) -> Any:
     lines = [f'[[channels]]\nname = "{stage.name()}"\nkind = "webhook"\nurl = "https://example.com/{i}"' for i in "ab"]
     return lambda: stage.ask("POST", "/api/config/apply", {"toml": "\n".join(lines)})
@@ -286,6 +291,7 @@ RECIPES: dict[str, Callable[[Stage], Any]] = {
     "POST /api/channels/{id:str}/test": _thing("POST", "/api/channels/{id}/test", "channel"),
     "PATCH /api/workspace": _workspace,
     "POST /api/config/apply": _apply,
+    "PATCH /api/retention": _retention,
     "POST /api/api-keys": _new("/api/api-keys", {"scopes": ["alerts:read"]}),
     "DELETE /api/api-keys/{id:str}": _revoke_key,
     "POST /api/auth/setup": _setup,
@@ -323,6 +329,9 @@ ELSEWHERE = {
     "POST /webhooks/slack/actions": "test_a_press_in_slack_and_a_signed_link_write_a_row_each",
     "POST /answer/{token:str}": "test_a_press_in_slack_and_a_signed_link_write_a_row_each",
     "POST /api/hold/resume": "tests/stories/test_held.py",
+    "POST /api/archive/restore": "tests/http/test_retention.py",
+    "POST /control/retention/run": "tests/cli/test_retention.py",
+    "POST /control/archive/verify": "tests/cli/test_retention.py",
     "POST /control/people": "tests/cli/test_audit.py",
     "POST /control/people/{id:str}/password": "tests/cli/test_audit.py",
     "POST /control/integrations/{name:str}/webhook": "tests/cli/test_audit.py",

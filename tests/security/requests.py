@@ -26,6 +26,7 @@ UNREACHED: Final = {
     "end_oidc": "the same",
     "unlink_identity": "the same",
     "get_drill_report": "needs a drill that ended: tests/services/care/test_drill.py has one",
+    "restore_archive": "needs a month in the archive: tests/http/test_retention.py has one",
     "resume": "needs a box that was restored and is held: tests/stories/test_held.py has one",
     "replay_quarantine": "needs a webhook of a known integration in quarantine: tests/http/test_quarantine.py has one",
     "replay_quarantined": "needs a webhook that could not be read and now can: tests/http/test_quarantine.py has one",

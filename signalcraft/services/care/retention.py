@@ -23,13 +23,15 @@ from signalcraft.services.audit import Audit
 from signalcraft.services.care.alarms import Alarms
 from signalcraft.services.care.pace import Pace
 from signalcraft.services.care.purging import Purging
-from signalcraft.services.care.runs import Running
+from signalcraft.services.care.runs import Running, Runs
+from signalcraft.services.errands import Errands
 from signalcraft.services.figures import Figure
 from signalcraft.storage import journal, workspaces
 from signalcraft.storage import retention as store
 from signalcraft.storage.archive.child import Hand
 from signalcraft.storage.archive.manifest import FOLDER, Shelf
 from signalcraft.storage.db import Db, Tx
+from signalcraft.storage.runs import Run
 from signalcraft.storage.workspaces import Workspace
 
 log = logging.getLogger(__name__)
@@ -103,6 +105,7 @@ class Retention:
         self._alarms = alarms
         self._hand = hand
         self._last: dict[str, int | float | str] = {}
+        self._errands: Errands[Run | None] = Errands(now)
         self._sums: Counter[tuple[str, str]] = Counter()
 
     def shelf(self, workspace_id: int) -> Shelf:
@@ -171,6 +174,19 @@ class Retention:
             )
 
         return await self.db.read(look)
+
+    async def run_for(self, seconds: float, recorded: Runs) -> Run | None:
+        """A run now, on record as every other; None while it goes on, and the same call again waits for it too."""
+
+        async def work() -> Run | None:
+            try:
+                async with recorded.recorded(KIND) as running:
+                    await self.night(running)
+            except Exception:
+                log.exception("the clean-up failed")
+            return await recorded.last(KIND)
+
+        return await self._errands.within(seconds, KIND, work)
 
     # -- the run ------------------------------------------------------------------------------------------------------
 

@@ -97,7 +97,10 @@ class Check(Struct, frozen=True, tag="check", kw_only=True):
 
 
 class Erase(Struct, frozen=True, tag="erase", kw_only=True):
-    """A file without what tells of a person: a new one, where there is something to take out."""
+    """A file without what tells of a person: a new one, where there is something to take out.
+
+    Without a `path` the rows that tell of them are the answer, and nothing is written.
+    """
 
     table: str
     month: str
@@ -114,7 +117,7 @@ Ask = Write | Rewrite | Keys | Rows | Search | Check | Erase
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What came of it. `wrong`: a sentence, where it failed; `full`: because there was no room."""
+    """What came of it. `wrong`: a sentence, where it failed; `full`, `damaged`: because of that."""
 
     entry: Entry | None = None
     keys: list[int] = field(default_factory=list)
@@ -123,3 +126,4 @@ class Answer(Struct, frozen=True, kw_only=True):
     changed: int = 0
     wrong: str = ""
     full: bool = False
+    damaged: bool = False

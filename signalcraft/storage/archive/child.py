@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from signalcraft.errors import DiskFull, Fault
+from signalcraft.errors import Damaged, DiskFull, Fault
 from signalcraft.storage import children
 from signalcraft.storage.archive.asking import Answer, Ask
 
@@ -89,7 +89,9 @@ def _carried(process: subprocess.Popen[bytes], line: bytes) -> bytes:
 
 
 def judged(answer: Answer) -> Answer:
-    """The answer. Raises DiskFull, Fault for one that tells of a failure."""
+    """The answer. Raises DiskFull, Damaged, Fault for one that tells of a failure."""
+    if answer.full:
+        raise DiskFull(answer.wrong, retry_after_s=30)
     if answer.wrong:
-        raise DiskFull(answer.wrong, retry_after_s=30) if answer.full else Fault(answer.wrong)
+        raise Damaged(answer.wrong) if answer.damaged else Fault(answer.wrong)
     return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,13 +20,27 @@ _STEP = 500
 
 def erased(duck: duckdb.DuckDBPyConnection, ask: Erase, names: list[str]) -> int:
     """Rewrites rows of the table `t`; how many."""
+    key = TABLES[ask.table].key
+    found = [(held[key], now) for held, now in _found(duck, ask, names)]
+    for number, now in found:
+        _set(duck, key, number, now)
+    return len(found)
+
+
+def telling(duck: duckdb.DuckDBPyConnection, ask: Erase, names: list[str]) -> list[tuple[Any, ...]]:
+    """The rows of the table `t` that tell of them."""
+    return [tuple(held.values()) for held, _ in _found(duck, ask, names)]
+
+
+def _found(
+    duck: duckdb.DuckDBPyConnection, ask: Erase, names: list[str]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """(a row, what of it has to change)."""
     subject = Subject(ask.ids, ask.marks, ask.names, ask.code)
     key = TABLES[ask.table].key
     places = {place.table: place for place in erasure.KEPT}
-    if ask.table != "audit" and ask.table not in places:
-        return 0
-    changed, after = 0, -1
-    while True:
+    after = -1
+    while ask.table == "audit" or ask.table in places:
         rows = duck.execute(f"select * from t where {key} > ? order by {key} limit {_STEP}", [after]).fetchall()
         for row in rows:
             held = dict(zip(names, row, strict=True))
@@ -34,10 +49,9 @@ def erased(duck: duckdb.DuckDBPyConnection, ask: Erase, names: list[str]) -> int
             else:
                 now = erasure.rewritten(subject, places[ask.table], held)
             if now:
-                _set(duck, key, held[key], now)
-                changed += 1
+                yield held, now
         if len(rows) < _STEP:
-            return changed
+            return
         after = rows[-1][names.index(key)]
 
 

@@ -44,7 +44,7 @@ def _answered(worker: Worker, ask: Ask) -> Answer:
     except DiskFull as problem:
         return Answer(wrong=problem.detail, full=True)
     except Fault as problem:
-        return Answer(wrong=problem.detail)
+        return Answer(wrong=problem.detail, damaged=isinstance(problem, Damaged))
     except OSError as problem:
         told = trouble(problem, worker.root)
         return Answer(wrong=told.detail, full=isinstance(told, DiskFull))
@@ -231,11 +231,14 @@ class Worker:
     # -- erasing a person ---------------------------------------------------------------------------------------------
 
     def _erase(self, ask: Erase) -> Answer:
-        from signalcraft.storage.archive.erasing import erased
+        from signalcraft.storage.archive.erasing import erased, telling
 
         file = self._file(ask.source)
         with _duck(self.root) as duck:
             names = _take(duck, [file])
+            if not ask.path:
+                told = telling(duck, ask, names)
+                return Answer(columns=names, rows=[[_plain(value) for value in row] for row in told])
             changed = erased(duck, ask, names)
             if not changed:
                 return Answer()
