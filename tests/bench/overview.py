@@ -88,9 +88,9 @@ def prepared(
 
         def work(tx: Tx) -> bool:
             rolled.fold(tx, until)
-            return rolled.mark(tx).minute >= until
+            return bool(rolled.mark(tx).minute >= until)
 
-        done = bool(world._call(house.db.write(work)))
+        done = world._call(house.db.write(work))
         longest = max(longest, time.perf_counter() - at)
     took["folded_s"], took["longest_fold_ms"] = time.perf_counter() - began, longest * 1000
     return took

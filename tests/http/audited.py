@@ -324,6 +324,8 @@ RECIPES: dict[str, Callable[[Stage], Any]] = {
     ),
     "DELETE /api/invitations/{id:str}": _revoke_invitation,
     "POST /api/invitations/accept": _accept,
+    "POST /api/metrics/rebuild": lambda stage: lambda: stage.ask("POST", "/api/metrics/rebuild"),
+    "POST /api/query": lambda stage: lambda: stage.ask("POST", "/api/query", {"sql": "select 1"}),
 }
 ELSEWHERE = {
     "POST /webhooks/slack/actions": "test_a_press_in_slack_and_a_signed_link_write_a_row_each",
