@@ -64,9 +64,10 @@ class Jobs:
                 house.watch.tick(house.now()),
                 house.configure.tidy(),
                 house.keyring.tend(),
-                house.rollups.minute(),
+                house.rollups.fold(),
                 house.overview.tend(),
                 house.hold.tend(),
+                house.upgrades.tend(),
                 house.drill.tend(),
             )
             self._each(house.nightly.tick())

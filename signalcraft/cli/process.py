@@ -119,6 +119,10 @@ def _show(info: dict[str, Any], health: dict[str, Any]) -> None:
     say(f"running       process {info['pid']}, SignalCraft {info['version']}, since {info['started_at']}")
     say(f"listens on    http://{info['listen']}{'  ' + info['public_url'] if info['public_url'] else ''}")
     say(f"data          {info['data_dir']}, schema {info['schema']}")
+    say(f"backup        {info['last_backup_at'] or 'none yet'}")
+    say(f"upgraded      {info['last_upgrade_at'] or 'never'}; last migration {info['last_migration_at'] or 'never'}")
+    if info["held_since"]:
+        say(f"HELD          since {info['held_since']}: nobody is told until signalcraft resume")
     say(f"health        {health['status']}")
     rows = [(name, c["status"], c.get("detail") or "") for name, c in health["components"].items()]
     if rows:

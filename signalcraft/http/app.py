@@ -18,7 +18,6 @@ from litestar.routes import HTTPRoute
 
 from signalcraft.errors import Fault, WrongType
 from signalcraft.http import (
-    analytics,
     answers,
     audit,
     channels,
@@ -60,6 +59,7 @@ from signalcraft.http import (
     stories,
     subjects,
     system,
+    upgrades,
     views,
 )
 from signalcraft.http.asked import answered, recorded
@@ -88,7 +88,6 @@ MODULES: Final = (
     channels,
     configuration,
     firstrun,
-    analytics,
     overview,
     live,
     keys,
@@ -104,6 +103,7 @@ MODULES: Final = (
     audit,
     faults,
     system,
+    upgrades,
     answers,
     health,
     hold,

@@ -20,9 +20,10 @@ from signalcraft.domain.event import HttpInbound
 from signalcraft.errors import NotFound
 from signalcraft.http.auth import TheCaller, scopes
 from signalcraft.http.owner import is_control
-from signalcraft.http.wire import TheHouse, show_id, time_of
+from signalcraft.http.wire import TheHouse, show_id, show_time, time_of
 from signalcraft.services.registry import IntegrationLive, Snapshot
-from signalcraft.storage import migrate
+from signalcraft.storage import migrate, runs
+from signalcraft.storage.db import Tx
 
 
 def owner_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -45,7 +46,19 @@ async def info(house: TheHouse) -> dict[str, Any]:
         "public_url": house.settings.http.public_url,
         "data_dir": str(house.data_dir),
         "schema": migrate.newest(),  # the house opens with no other
+        **await _care(house),
     }
+
+
+async def _care(house: TheHouse) -> dict[str, Any]:
+    """What happened last to what keeps the box: times, null where it did not."""
+
+    def read(tx: Tx) -> dict[str, str | None]:
+        done = {kind: runs.last(tx, kind, "ok") for kind in ("backup", "migration", "upgrade")}
+        return {f"last_{kind}_at": show_time(None if run is None else run.ended_ms) for kind, run in done.items()}
+
+    held = house.hold.state
+    return {**await house.db.read(read), "held_since": show_time(None if held is None else held.since_ms)}
 
 
 @post("/control/integrations/{name:str}/webhook", guards=_GUARDS, include_in_schema=False, status_code=202)

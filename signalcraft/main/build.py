@@ -27,6 +27,7 @@ from signalcraft.services.care.replica import Replication
 from signalcraft.services.care.retention import KIND, Retention
 from signalcraft.services.care.rollups import Rollups
 from signalcraft.services.care.runs import Runs
+from signalcraft.services.care.upgrades import Upgrades
 from signalcraft.services.care.selfwatch import SelfWatch
 from signalcraft.services.care.vitals import Vitals
 from signalcraft.services.comments import Comments
@@ -62,7 +63,6 @@ from signalcraft.storage import disks, masterkey, migrate, outbox, vault, worksp
 from signalcraft.storage.archive.child import Child
 from signalcraft.storage.db import Db
 from signalcraft.storage.lock import DataLock
-from signalcraft.storage.rollups.child import Child as Counting
 
 if TYPE_CHECKING:
     from signalcraft.postman.reports import Reports
@@ -205,11 +205,12 @@ def _wire(
         system=System(db, data_dir, now),
         runs=recorded,
         alarms=alarms,
+        upgrades=Upgrades(db, data_dir, __version__, alarms, now),
         nightly=Nightly(db, recorded, settings.workspace.timezone, now),
         replica=Replication(settings.replica, db, alarms, lambda: house.hold.held, now),
         retention=retention,
         archives=Archives(retention, db, now),
-        rollups=Rollups(db, Counting(db.path), recorded, alarms, now),
+        rollups=Rollups(db, now),
         hold=Hold(db, registry, deliver, alarms, now),
         drill=Drill(settings, db, keys, data_dir, recorded, alarms, now),
         measures=measures,
@@ -219,7 +220,6 @@ def _wire(
         started_ms=now(),
     )
     house.health.more["errors"] = house.faults.health
-    house.health.more["rollups"] = house.rollups.health
     house.figures["rollups"] = house.rollups.figures
     house.nightly.add(
         Planned(
@@ -285,7 +285,6 @@ def _reports(settings: Settings) -> Reports | None:
 
 async def close_house(house: House, lock: DataLock) -> bool:
     """Ends what `open_house` began: outbound connections, the writer, the lock. False: not drained in time."""
-    await house.rollups.end()
     await house.postman.close()
     house.faults.close()
     drained = house.db.stop()

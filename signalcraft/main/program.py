@@ -72,6 +72,7 @@ class Program:
         await self.house.hold.boot()
         await self.house.watch.boot(self.now())
         await self.house.alarms.boot()
+        await self.house.upgrades.boot()
         await self.house.canary.boot()
         self.house.selfwatch.vitals.certificate = lambda: front.until_ms
         await asyncio.to_thread(self.house.selfwatch.vitals.look)
@@ -180,7 +181,6 @@ class Program:
         await self._control.stop()
         await self._last_counts()
         await self.house.nightly.end()
-        await self.house.rollups.end()
         await self.house.drill.end()
         if self._jobs is not None:
             await asyncio.to_thread(self._jobs.stop)
@@ -221,7 +221,6 @@ class Program:
         if self._jobs is not None:
             self._jobs.abandon()
         await self.house.nightly.end()
-        await self.house.rollups.end()
         await self.house.postman.close()
         self._lock.release()
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from signalcraft.services.care.retention import Retention
     from signalcraft.services.care.rollups import Rollups
     from signalcraft.services.care.runs import Runs
+    from signalcraft.services.care.upgrades import Upgrades
     from signalcraft.services.care.selfwatch import SelfWatch
     from signalcraft.services.comments import Comments
     from signalcraft.services.configure import Configure
@@ -85,6 +86,7 @@ class House:
     runs: Runs
     alarms: Alarms
     nightly: Nightly
+    upgrades: Upgrades
     replica: Replication
     retention: Retention
     archives: Archives

@@ -37,6 +37,7 @@ JOBS: Final = (
     Job("Configure.tidy", "ends of rotations", "Ends the overlap of rotated tokens and secrets."),
     Job("Keyring.tend", "encryption keys", "Goes on with a rotation of encryption keys, where one is under way."),
     Job("Drill.tend", "restore drill", "Writes the marker that a copy must hold, and looks how old the last drill is."),
+    Job("Upgrades.tend", "upgrades", "Looks whether the last migration failed, or took long."),
     Job("Hold.tend", "after a restore", "Tells of alert groups whose messages were not sent again, until answered."),
     Job("Nightly.tick", "care that is due", "Begins backups, drills and clean-ups whose time has come."),
 )

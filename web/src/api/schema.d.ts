@@ -710,6 +710,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is in the archive
+         * @description Each month with its rows and its size.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["list_archive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/archive/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put a month back
+         * @description Its alert groups, events and messages are in the lists again, and leave the archive. 409 while one runs.
+         *
+         *     Roles: owner, admin. Scope of an API key: `config:write`.
+         */
+        post: operations["restore_archive"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/archive/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search the archive
+         * @description Alert groups by their last event, or events; the newest first. It reads files: it may take some seconds.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["search_archive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audit": {
         parameters: {
             query?: never;
@@ -1641,6 +1707,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/drill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The restore drill
+         * @description Each night what would be restored from is restored into a scratch directory.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["get_drill"];
+        put?: never;
+        /**
+         * Begin a restore drill
+         * @description One now, beside the nights'. 409: one is under way.
+         *
+         *     Roles: owner, admin. Scope of an API key: `config:write`.
+         */
+        post: operations["begin_drill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/drill/reports/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A quarterly report of the restore drills
+         * @description As it lies under reports/ in the data directory.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["get_drill_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/errors": {
         parameters: {
             query?: never;
@@ -2386,6 +2502,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How long things are kept
+         * @description The days of each sort, the last run of the clean-up and its next one.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["get_retention"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Keep things longer or shorter
+         * @description It holds from the next run on. Ask for a preview first: what is deleted without an archive is gone.
+         *
+         *     Roles: owner, admin. Scope of an API key: `config:write`.
+         */
+        patch: operations["change_retention"];
+        trace?: never;
+    };
+    "/api/retention/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What would go
+         * @description How many rows would go if a run began now and these days held. Nothing is changed.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        post: operations["preview_retention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/roles": {
         parameters: {
             query?: never;
@@ -2738,6 +2904,28 @@ export interface paths {
          *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
          */
         get: operations["get_system"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/upgrades": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Versions and schemas
+         * @description The last migrations and upgrades, the backups kept from before them, and the versions that are installed.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["get_upgrades"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3146,6 +3334,53 @@ export interface components {
             made: components["schemas"]["Made"][];
         };
         /**
+         * ArchiveFoundOut
+         * @description Rows that fit, the newest first, at most `limit`; times as RFC 3339, ids as text.
+         */
+        ArchiveFoundOut: {
+            items: Record<string, never>[];
+        };
+        /**
+         * ArchiveOut
+         * @description Everything that is there, the newest month first.
+         */
+        ArchiveOut: {
+            months: components["schemas"]["ArchivedMonthOut"][];
+            bytes: number;
+        };
+        /**
+         * ArchiveRestoreIn
+         * @description Which month, as `2026-03`.
+         */
+        ArchiveRestoreIn: {
+            month: string;
+        };
+        /**
+         * ArchiveRestoredOut
+         * @description `done`: false while it goes on; ask again then. `kept_until`: no night takes the rows away before.
+         */
+        ArchiveRestoredOut: {
+            done: boolean;
+            month: string;
+            rows: {
+                [key: string]: number;
+            };
+            kept_until: string | null;
+        };
+        /**
+         * ArchivedMonthOut
+         * @description A month of the archive. `rows`: by table. `complete`: no run is at work on it.
+         */
+        ArchivedMonthOut: {
+            month: string;
+            rows: {
+                [key: string]: number;
+            };
+            files: number;
+            bytes: number;
+            complete: boolean;
+        };
+        /**
          * Asked
          * @description One question of a dry run. `path` is its place: `all[0].any[1]`.
          */
@@ -3502,6 +3737,43 @@ export interface components {
         DeliveryPage: {
             items: components["schemas"]["DeliveryOut"][];
             next: string | null;
+        };
+        /**
+         * DrillOut
+         * @description How the drills stand. `state` of the last one: ok, failed, or null where none ended yet. `sources`: what would be
+         *     restored now. `reports`: names, the newest first.
+         */
+        DrillOut: {
+            state: string | null;
+            said: string;
+            began_at: string | null;
+            took_ms: number | null;
+            parts: components["schemas"]["DrillPartOut"][];
+            last_good_at: string | null;
+            next_at: string | null;
+            running: boolean;
+            sources: string[];
+            reports: string[];
+        };
+        /**
+         * DrillPartOut
+         * @description One thing that was restored. `source`: backup or replica; `restore_seconds`: until it was there and checked;
+         *     `data_loss_seconds`: how much a loss of the box at that moment would have cost.
+         */
+        DrillPartOut: {
+            source: string;
+            well: boolean;
+            restore_seconds: number | null;
+            data_loss_seconds: number | null;
+            said: string;
+        };
+        /**
+         * DrillReportOut
+         * @description A quarter's report, as Markdown.
+         */
+        DrillReportOut: {
+            name: string;
+            text: string;
         };
         /**
          * Dropped
@@ -3917,6 +4189,15 @@ export interface components {
             last_used_at: string;
         };
         /**
+         * InstalledOut
+         * @description A version of the program on this box.
+         */
+        InstalledOut: {
+            version: string;
+            installed_at: string;
+            current: boolean;
+        };
+        /**
          * IntegrationHealth
          * @description When it was heard last and why it was last sent away; null: never. Times before the last start are to the minute.
          *
@@ -4051,7 +4332,7 @@ export interface components {
         };
         /**
          * JobOut
-         * @description A periodic job. `result`: ok, failed, or null where it has not run yet; `error`: the class of what went wrong.
+         * @description A periodic job. `result`: ok, failed, or null where it has not run yet; `error`: what went wrong.
          */
         JobOut: {
             name: string;
@@ -4062,6 +4343,18 @@ export interface components {
             result: string | null;
             error: string | null;
             next_run_at: string;
+        };
+        /**
+         * KeptOut
+         * @description A copy of the database from before a migration, or one that a way back put aside (`newer`).
+         */
+        KeptOut: {
+            file: string;
+            schema: number;
+            program: string;
+            made_at: string;
+            bytes: number;
+            newer: boolean;
         };
         /**
          * KeyIn
@@ -4455,6 +4748,24 @@ export interface components {
             new_groups: number;
         };
         /**
+         * Own
+         * @description What a workspace says itself; None: as the settings say.
+         */
+        Own: {
+            /** @default null */
+            group_days?: number | null;
+            /** @default null */
+            delivery_days?: number | null;
+            /** @default null */
+            escalation_days?: number | null;
+            /** @default null */
+            payload_days?: number | null;
+            /** @default null */
+            audit_days?: number | null;
+            /** @default null */
+            archive?: boolean | null;
+        };
+        /**
          * PasskeyIn
          * @description `name`: what its owner calls it, "work laptop".
          */
@@ -4554,6 +4865,18 @@ export interface components {
             name: string;
         };
         /**
+         * Policy
+         * @description What holds in a workspace, in days.
+         */
+        Policy: {
+            group_days: number;
+            delivery_days: number;
+            escalation_days: number;
+            payload_days: number;
+            audit_days: number;
+            archive: boolean;
+        };
+        /**
          * Preview
          * @description What an invitation is for. `has_account`: its address is known here, and its own password is asked for.
          */
@@ -4623,6 +4946,19 @@ export interface components {
          */
         ProvenIn: {
             credential: components["schemas"]["ProofIn"];
+        };
+        /**
+         * PurgeRunOut
+         * @description A run of the clean-up. `state`: running, ok, failed, cut. `figures`: rows by table, ms by part.
+         */
+        PurgeRunOut: {
+            state: string;
+            began_at: string;
+            ended_at: string | null;
+            said: string;
+            figures: {
+                [key: string]: number | string;
+            };
         };
         /**
          * RangeOffer
@@ -4774,6 +5110,32 @@ export interface components {
         ResumedOut: {
             resumed: boolean;
             plan: components["schemas"]["ResumePlanOut"];
+        };
+        /**
+         * RetentionIn
+         * @description How long this workspace keeps things, in days; null: as the settings say. What is left out stays as it is.
+         */
+        RetentionIn: {
+            group_days?: number | null;
+            delivery_days?: number | null;
+            escalation_days?: number | null;
+            payload_days?: number | null;
+            audit_days?: number | null;
+            archive?: boolean | null;
+        };
+        /**
+         * RetentionOut
+         * @description `policy` holds; `own`: what this workspace says itself, null where it is as the settings say, in `settings`.
+         *
+         *     `archive_days`: how long months stay in the archive, 0: until somebody deletes them.
+         */
+        RetentionOut: {
+            policy: components["schemas"]["Policy"];
+            own: components["schemas"]["Own"];
+            settings: components["schemas"]["Policy"];
+            archive_days: number;
+            next_run_at: string | null;
+            last_run: components["schemas"]["PurgeRunOut"] | null;
         };
         /**
          * RetriedOut
@@ -5237,6 +5599,7 @@ export interface components {
          *
          *     `about`: what was looked for. `account`: their account's own tables. `records`: rows of other tables that tell of
          *     them, webhooks with their bodies among them. `configuration`: what is set up with their name or address.
+         *     `archive`: what tells of them among what was archived.
          */
         SubjectData: {
             about: Record<string, never>;
@@ -5247,6 +5610,8 @@ export interface components {
             };
             audit: Record<string, never>[];
             configuration: string[];
+            /** @default [] */
+            archive?: Record<string, never>[];
         };
         /**
          * SystemOut
@@ -5456,6 +5821,34 @@ export interface components {
             channels: string[];
         };
         /**
+         * UpgradeRunOut
+         * @description A migration or an upgrade. `state`: running, ok, failed, or cut off by the end of the program. `said`: what came
+         *     of it; `from_schema`, `to_schema` are null for a change of version without one.
+         */
+        UpgradeRunOut: {
+            id: string;
+            kind: string;
+            state: string;
+            began_at: string;
+            took_ms: number | null;
+            said: string;
+            from_schema: number | null;
+            to_schema: number | null;
+        };
+        /**
+         * UpgradesOut
+         * @description `prefix`: where installed versions lie, "" where the program is not one of several that can be switched.
+         */
+        UpgradesOut: {
+            version: string;
+            schema_level: number;
+            schema_newest: number;
+            runs: components["schemas"]["UpgradeRunOut"][];
+            kept: components["schemas"]["KeptOut"][];
+            prefix: string;
+            versions: components["schemas"]["InstalledOut"][];
+        };
+        /**
          * VerdictOut
          * @description Whether a workspace's log is as it was written. `broken_seq`: the first row that is not; `why`: what is wrong.
          *
@@ -5550,6 +5943,18 @@ export interface components {
             tag_operators: string[];
             tags: components["schemas"]["TagWords"][];
             limits: components["schemas"]["Limits"];
+        };
+        /**
+         * Waiting
+         * @description What would go now. `events`: firing events that the groups counted.
+         */
+        Waiting: {
+            groups: number;
+            events: number;
+            deliveries: number;
+            escalations: number;
+            payloads: number;
+            audit: number;
         };
         /**
          * WarningOut
@@ -8079,6 +8484,155 @@ export interface operations {
             503: components["responses"]["Busy"];
         };
     };
+    list_archive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "months": [
+                     *         {
+                     *           "month": "2026-03",
+                     *           "rows": {
+                     *             "alert_group": 12,
+                     *             "event": 1204
+                     *           },
+                     *           "files": 9,
+                     *           "bytes": 480000,
+                     *           "complete": true
+                     *         }
+                     *       ],
+                     *       "bytes": 480000
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ArchiveOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    restore_archive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "month": "2026-03"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ArchiveRestoreIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "done": true,
+                     *       "month": "2026-03",
+                     *       "rows": {
+                     *         "alert_group": 12,
+                     *         "event": 1204
+                     *       },
+                     *       "kept_until": "2026-03-02T09:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ArchiveRestoredOut"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    search_archive: {
+        parameters: {
+            query?: {
+                /** @description alert_group or event. */
+                what?: string;
+                /** @description In titles and messages. */
+                text?: string;
+                /** @description Of this project. */
+                project?: string;
+                /** @description Not before this time. */
+                since?: string | null;
+                /** @description Before this time. */
+                until?: string | null;
+                /** @description Items, at most 500. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "title": "Checkout is down",
+                     *           "project": "shop",
+                     *           "last_seen_at": "2026-03-02T09:00:00Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ArchiveFoundOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
     list_audit: {
         parameters: {
             query?: {
@@ -10603,6 +11157,156 @@ export interface operations {
             500: components["responses"]["Internal"];
         };
     };
+    get_drill: {
+        parameters: {
+            query?: {
+                /** @description Wait so long for one under way. */
+                wait_seconds?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "state": "ok",
+                     *       "said": "the replica and the newest backup can be restored",
+                     *       "began_at": "2026-03-02T09:00:00Z",
+                     *       "took_ms": 1,
+                     *       "parts": [
+                     *         {
+                     *           "source": "replica",
+                     *           "well": true,
+                     *           "restore_seconds": 1.4,
+                     *           "data_loss_seconds": 0.8,
+                     *           "said": ""
+                     *         }
+                     *       ],
+                     *       "last_good_at": "2026-03-02T09:00:00Z",
+                     *       "next_at": "2026-03-02T09:00:00Z",
+                     *       "running": false,
+                     *       "sources": [
+                     *         "backup",
+                     *         "replica"
+                     *       ],
+                     *       "reports": [
+                     *         "drill-2026-Q1.md"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DrillOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    begin_drill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request accepted, processing continues off-line */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "state": "ok",
+                     *       "said": "the replica and the newest backup can be restored",
+                     *       "began_at": "2026-03-02T09:00:00Z",
+                     *       "took_ms": 1,
+                     *       "parts": [
+                     *         {
+                     *           "source": "replica",
+                     *           "well": true,
+                     *           "restore_seconds": 1.4,
+                     *           "data_loss_seconds": 0.8,
+                     *           "said": ""
+                     *         }
+                     *       ],
+                     *       "last_good_at": "2026-03-02T09:00:00Z",
+                     *       "next_at": "2026-03-02T09:00:00Z",
+                     *       "running": false,
+                     *       "sources": [
+                     *         "backup",
+                     *         "replica"
+                     *       ],
+                     *       "reports": [
+                     *         "drill-2026-Q1.md"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DrillOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    get_drill_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example page.js */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "drill-2026-Q1.md",
+                     *       "text": "# Restore drills, 2026 Q1\\n"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DrillReportOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
     get_error_codes: {
         parameters: {
             query?: never;
@@ -12306,7 +13010,8 @@ export interface operations {
                      *       "audit": [],
                      *       "configuration": [
                      *         "channel \"mail\""
-                     *       ]
+                     *       ],
+                     *       "archive": []
                      *     }
                      */
                     "application/json": components["schemas"]["SubjectData"];
@@ -12744,6 +13449,221 @@ export interface operations {
             401: components["responses"]["NotSignedIn"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    get_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "policy": {
+                     *         "group_days": 90,
+                     *         "delivery_days": 30,
+                     *         "escalation_days": 7,
+                     *         "payload_days": 30,
+                     *         "audit_days": 365,
+                     *         "archive": true
+                     *       },
+                     *       "own": {
+                     *         "group_days": 90,
+                     *         "delivery_days": 30,
+                     *         "escalation_days": 7,
+                     *         "payload_days": 30,
+                     *         "audit_days": 365,
+                     *         "archive": true
+                     *       },
+                     *       "settings": {
+                     *         "group_days": 90,
+                     *         "delivery_days": 30,
+                     *         "escalation_days": 7,
+                     *         "payload_days": 30,
+                     *         "audit_days": 365,
+                     *         "archive": true
+                     *       },
+                     *       "archive_days": 0,
+                     *       "next_run_at": "2026-03-02T09:00:00Z",
+                     *       "last_run": {
+                     *         "state": "ok",
+                     *         "began_at": "2026-03-02T09:00:00Z",
+                     *         "ended_at": "2026-03-02T09:00:00Z",
+                     *         "said": "1204 rows deleted, 1204 of them archived",
+                     *         "figures": {
+                     *           "event_deleted": 1204,
+                     *           "event_archived": 1204,
+                     *           "groups_ms": 310,
+                     *           "errors": 0
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RetentionOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    change_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "group_days": 90,
+                 *       "delivery_days": 30,
+                 *       "escalation_days": 7,
+                 *       "payload_days": 30,
+                 *       "audit_days": 365,
+                 *       "archive": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["RetentionIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "policy": {
+                     *         "group_days": 90,
+                     *         "delivery_days": 30,
+                     *         "escalation_days": 7,
+                     *         "payload_days": 30,
+                     *         "audit_days": 365,
+                     *         "archive": true
+                     *       },
+                     *       "own": {
+                     *         "group_days": 90,
+                     *         "delivery_days": 30,
+                     *         "escalation_days": 7,
+                     *         "payload_days": 30,
+                     *         "audit_days": 365,
+                     *         "archive": true
+                     *       },
+                     *       "settings": {
+                     *         "group_days": 90,
+                     *         "delivery_days": 30,
+                     *         "escalation_days": 7,
+                     *         "payload_days": 30,
+                     *         "audit_days": 365,
+                     *         "archive": true
+                     *       },
+                     *       "archive_days": 0,
+                     *       "next_run_at": "2026-03-02T09:00:00Z",
+                     *       "last_run": {
+                     *         "state": "ok",
+                     *         "began_at": "2026-03-02T09:00:00Z",
+                     *         "ended_at": "2026-03-02T09:00:00Z",
+                     *         "said": "1204 rows deleted, 1204 of them archived",
+                     *         "figures": {
+                     *           "event_deleted": 1204,
+                     *           "event_archived": 1204,
+                     *           "groups_ms": 310,
+                     *           "errors": 0
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RetentionOut"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    preview_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "group_days": 90,
+                 *       "delivery_days": 30,
+                 *       "escalation_days": 7,
+                 *       "payload_days": 30,
+                 *       "audit_days": 365,
+                 *       "archive": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["RetentionIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "groups": 12,
+                     *       "events": 1204,
+                     *       "deliveries": 40,
+                     *       "escalations": 3,
+                     *       "payloads": 300,
+                     *       "audit": 0
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Waiting"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
             408: components["responses"]["TooSlow"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
@@ -13965,7 +14885,7 @@ export interface operations {
                      *         {
                      *           "name": "audit log",
                      *           "what": "Deletes what is older than the audit log is kept.",
-                     *           "schedule": "daily at 02:05 UTC",
+                     *           "schedule": "daily at 02:00 UTC",
                      *           "last_run_at": "2026-03-02T09:00:00Z",
                      *           "took_ms": 1,
                      *           "result": "ok",
@@ -13979,6 +14899,33 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["SystemOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    get_upgrades: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UpgradesOut"];
                 };
             };
             401: components["responses"]["NotSignedIn"];
