@@ -64,7 +64,7 @@ class Jobs:
                 house.watch.tick(house.now()),
                 house.configure.tidy(),
                 house.keyring.tend(),
-                house.rollups.fold(),
+                house.rollups.minute(),
                 house.overview.tend(),
                 house.hold.tend(),
                 house.upgrades.tend(),

@@ -18,6 +18,7 @@ from litestar.routes import HTTPRoute
 
 from signalcraft.errors import Fault, WrongType
 from signalcraft.http import (
+    analytics,
     answers,
     audit,
     channels,
@@ -88,6 +89,7 @@ MODULES: Final = (
     channels,
     configuration,
     firstrun,
+    analytics,
     overview,
     live,
     keys,

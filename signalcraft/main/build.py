@@ -63,6 +63,7 @@ from signalcraft.storage import disks, masterkey, migrate, outbox, vault, worksp
 from signalcraft.storage.archive.child import Child
 from signalcraft.storage.db import Db
 from signalcraft.storage.lock import DataLock
+from signalcraft.storage.rollups.child import Child as Counting
 
 if TYPE_CHECKING:
     from signalcraft.postman.reports import Reports
@@ -210,7 +211,7 @@ def _wire(
         replica=Replication(settings.replica, db, alarms, lambda: house.hold.held, now),
         retention=retention,
         archives=Archives(retention, db, now),
-        rollups=Rollups(db, now),
+        rollups=Rollups(db, Counting(db.path), recorded, alarms, now),
         hold=Hold(db, registry, deliver, alarms, now),
         drill=Drill(settings, db, keys, data_dir, recorded, alarms, now),
         measures=measures,
@@ -220,6 +221,7 @@ def _wire(
         started_ms=now(),
     )
     house.health.more["errors"] = house.faults.health
+    house.health.more["rollups"] = house.rollups.health
     house.figures["rollups"] = house.rollups.figures
     house.nightly.add(
         Planned(
@@ -285,6 +287,7 @@ def _reports(settings: Settings) -> Reports | None:
 
 async def close_house(house: House, lock: DataLock) -> bool:
     """Ends what `open_house` began: outbound connections, the writer, the lock. False: not drained in time."""
+    await house.rollups.end()
     await house.postman.close()
     house.faults.close()
     drained = house.db.stop()

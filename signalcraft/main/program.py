@@ -181,6 +181,7 @@ class Program:
         await self._control.stop()
         await self._last_counts()
         await self.house.nightly.end()
+        await self.house.rollups.end()
         await self.house.drill.end()
         if self._jobs is not None:
             await asyncio.to_thread(self._jobs.stop)
@@ -221,6 +222,7 @@ class Program:
         if self._jobs is not None:
             self._jobs.abandon()
         await self.house.nightly.end()
+        await self.house.rollups.end()
         await self.house.postman.close()
         self._lock.release()
 
