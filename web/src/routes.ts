@@ -1,7 +1,7 @@
 /** Every address of the dashboard. A page's code is fetched when it is first opened. */
 import { createRouter } from 'sv-router';
 
-export const { p, navigate, isActive, route } = createRouter({
+export const { p, navigate, isActive, preload, route } = createRouter({
   '/': () => import('./pages/overview/Page.svelte'),
   '/alert-groups': () => import('./pages/inbox/Page.svelte'),
   '/alert-groups/:id': () => import('./pages/group/Page.svelte'),
@@ -36,6 +36,11 @@ export const { p, navigate, isActive, route } = createRouter({
 
 /** Addresses that need nobody signed in. */
 export const OPEN = ['/sign-in', '/setup', '/join', '/reset'];
+
+/** Fetches the code of the page that is asked for, while the appliance is still asked who is there. */
+export function fetchPage(): void {
+  void preload(location.pathname as never).catch(() => undefined);
+}
 
 /** Where somebody wanted to go last. */
 export const asked = { address: '' };
