@@ -69,6 +69,7 @@ class Jobs:
                 house.hold.tend(),
                 house.upgrades.tend(),
                 house.drill.tend(),
+                house.backups.tend(),
             )
             self._each(house.nightly.tick())
 

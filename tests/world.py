@@ -134,6 +134,8 @@ class World:
             # What watches the box goes by the real clock too; the tests of it turn it on.
             "monitoring.self_watch": "false",
             "monitoring.canary_seconds": "0",
+            # A child process for each night that a test goes through; the tests of it turn it on.
+            "backup.schedule": "off",
             **self.settings,
         }
         settings = load(overrides=overrides, environ={}).settings

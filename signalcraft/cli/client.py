@@ -26,6 +26,8 @@ from signalcraft.storage.lock import DataLock, Held
 if TYPE_CHECKING:
     import httpx
 
+    from signalcraft.config import Loaded
+
 _BASE = "http://signalcraft"  # no name is looked up: the transport is the socket, or the app itself
 _TIMEOUT_S = 60.0
 _PATIENCE_S = 15.0
@@ -139,7 +141,7 @@ def connect(where: Where, verb: str) -> Iterator[Client]:
         if lock is None:
             door = stack.enter_context(_Live(loaded.settings.data.path))
         else:
-            door = stack.enter_context(_Direct(loaded.settings, lock))
+            door = stack.enter_context(_Direct(loaded, lock))
         yield Client(door, live=lock is None, workspace=where.workspace)
 
 
@@ -224,8 +226,8 @@ class _Live:
 class _Direct:
     """The house, opened by this process under the lock it has taken; nothing listens and nothing is sent."""
 
-    def __init__(self, settings: Any, lock: DataLock) -> None:
-        self._settings = settings
+    def __init__(self, loaded: Loaded, lock: DataLock) -> None:
+        self._loaded = loaded
         self._lock = lock
         self._runner = asyncio.Runner()
         self._client: httpx.AsyncClient
@@ -249,7 +251,8 @@ class _Direct:
         from signalcraft.http.app import create_app
         from signalcraft.main import open_house
 
-        self._house, _ = open_house(self._settings, lock=self._lock)
+        self._house, _ = open_house(self._loaded.settings, lock=self._lock)
+        self._house.backups.materials.ran_with(self._loaded)
         transport = httpx.ASGITransport(app=controlled(create_app(self._house)), raise_app_exceptions=False)
         self._client = httpx.AsyncClient(transport=transport, trust_env=False)
 

@@ -32,7 +32,7 @@ def serve(where: Where) -> int:
 
     from signalcraft import main
 
-    return main.serve(loaded.settings)
+    return main.serve(loaded.settings, loaded)
 
 
 def _await_turn(data_dir: Path) -> None:

@@ -11,6 +11,7 @@ import click
 from signalcraft.cli import (
     archive,
     audit,
+    backup,
     drill,
     faults,
     files,
@@ -74,6 +75,7 @@ for _command in (
     person.person,
     files.apply,
     files.export,
+    backup.backup,
     restore.restore,
     restore.resume,
     drill.drill,

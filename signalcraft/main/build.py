@@ -18,17 +18,19 @@ from signalcraft.services.accounts import Accounts
 from signalcraft.services.audit import Audit
 from signalcraft.services.care.alarms import Alarms
 from signalcraft.services.care.archives import Archives
+from signalcraft.services.care.backup.materials import Materials
+from signalcraft.services.care.backup.service import Backups
 from signalcraft.services.care.canary import Canary
-from signalcraft.services.care.heartbeat import Heartbeat
 from signalcraft.services.care.drill import Drill
+from signalcraft.services.care.heartbeat import Heartbeat
 from signalcraft.services.care.hold import Hold
 from signalcraft.services.care.nightly import Nightly, Planned
 from signalcraft.services.care.replica import Replication
 from signalcraft.services.care.retention import KIND, Retention
 from signalcraft.services.care.rollups import Rollups
 from signalcraft.services.care.runs import Runs
-from signalcraft.services.care.upgrades import Upgrades
 from signalcraft.services.care.selfwatch import SelfWatch
+from signalcraft.services.care.upgrades import Upgrades
 from signalcraft.services.care.vitals import Vitals
 from signalcraft.services.comments import Comments
 from signalcraft.services.configure import Configure
@@ -61,6 +63,7 @@ from signalcraft.services.tickets import Tickets
 from signalcraft.services.watch import Watch
 from signalcraft.storage import disks, masterkey, migrate, outbox, vault, workspaces
 from signalcraft.storage.archive.child import Child
+from signalcraft.storage.backup.child import Runner
 from signalcraft.storage.db import Db
 from signalcraft.storage.lock import DataLock
 from signalcraft.storage.rollups.child import Child as Counting
@@ -175,6 +178,8 @@ def _wire(
     canary = Canary(settings, db, ingest, measures.canary, now)
     watched = (settings, db, registry, deliver, overview, health, measures, canary, alarms, vitals, now)
     retention = Retention(settings, db, data_dir, Audit(settings, db, now), alarms, now, Child)
+    nightly = Nightly(db, recorded, settings.workspace.timezone, now)
+    materials = Materials(settings, db, keys, data_dir, now)
     house = House(
         settings=settings,
         data_dir=data_dir,
@@ -207,7 +212,8 @@ def _wire(
         runs=recorded,
         alarms=alarms,
         upgrades=Upgrades(db, data_dir, __version__, alarms, now),
-        nightly=Nightly(db, recorded, settings.workspace.timezone, now),
+        nightly=nightly,
+        backups=Backups(settings, db, materials, data_dir, recorded, alarms, nightly, Runner(), now),
         replica=Replication(settings.replica, db, alarms, lambda: house.hold.held, now),
         retention=retention,
         archives=Archives(retention, db, now),
@@ -239,6 +245,8 @@ def _wire(
     deliver.held = house.watch.held = lambda: house.hold.held
     house.health.more["replica"] = house.replica.health
     house.figures["replica"] = house.replica.figures
+    house.health.more["backup"] = house.backups.health
+    house.figures["backup"] = house.backups.figures
     health.box, ingest.told = house.selfwatch.components, measures.routed
     deliver.told, deliver.replied = measures.told, house.selfwatch.replied
     _nights(house)
@@ -288,6 +296,7 @@ def _reports(settings: Settings) -> Reports | None:
 async def close_house(house: House, lock: DataLock) -> bool:
     """Ends what `open_house` began: outbound connections, the writer, the lock. False: not drained in time."""
     await house.rollups.end()
+    await house.backups.end()
     await house.postman.close()
     house.faults.close()
     drained = house.db.stop()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from signalcraft.config import Settings
+from signalcraft.config import Loaded, Settings
 from signalcraft.http.control_socket import ControlServer
 from signalcraft.http.entrance import Entrance
 from signalcraft.jobs import Jobs
@@ -36,8 +36,11 @@ REQUESTS_S = 10.0
 class Program:
     """One SignalCraft. `start` returns when it listens; `stop` ends it in order; `abort` ends it as a kill would."""
 
-    def __init__(self, settings: Settings, *, now: Callable[[], int] = system_now) -> None:
+    def __init__(
+        self, settings: Settings, *, now: Callable[[], int] = system_now, loaded: Loaded | None = None
+    ) -> None:
         self.settings = settings
+        self._loaded = loaded
         self.now = now
         self.house: House
         self._lock: DataLock
@@ -55,6 +58,8 @@ class Program:
     async def start(self) -> None:
         """Raises BadSetting when the data directory or the address cannot be used."""
         self.house, self._lock = open_house(self.settings, now=self.now)
+        if self._loaded is not None:
+            self.house.backups.materials.ran_with(self._loaded)
         try:
             entrance = self._entrance = Entrance(self.house)
             front = self._front = Front(self.settings, entrance, self.now, self.house.warnings)
@@ -223,12 +228,13 @@ class Program:
             self._jobs.abandon()
         await self.house.nightly.end()
         await self.house.rollups.end()
+        await self.house.backups.end()
         await self.house.postman.close()
         self._lock.release()
 
 
-async def _serve(settings: Settings) -> int:
-    program = Program(settings)
+async def _serve(settings: Settings, loaded: Loaded | None) -> int:
+    program = Program(settings, loaded=loaded)
     loop = asyncio.get_running_loop()
     # Before the start: who sees that it is ready may ask it to end in the same moment.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -273,8 +279,8 @@ async def _tell_setup_code(house: House) -> None:
         sys.stdout.flush()
 
 
-def serve(settings: Settings) -> int:
-    """Runs until a signal; the exit code. Raises BadSetting before anything listens."""
+def serve(settings: Settings, loaded: Loaded | None = None) -> int:
+    """Runs until a signal; the exit code. Raises BadSetting before anything listens. `loaded`: where they came from."""
     sys.setswitchinterval(0.005)
     gc.disable()  # hardly anything that a start makes is garbage; _settle turns it on
-    return uvloop.run(_serve(settings))
+    return uvloop.run(_serve(settings, loaded))

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     from signalcraft.services.audit import Audit
     from signalcraft.services.care.alarms import Alarms
     from signalcraft.services.care.archives import Archives
+    from signalcraft.services.care.backup.service import Backups
     from signalcraft.services.care.canary import Canary
-    from signalcraft.services.care.heartbeat import Heartbeat
     from signalcraft.services.care.drill import Drill
+    from signalcraft.services.care.heartbeat import Heartbeat
     from signalcraft.services.care.hold import Hold
     from signalcraft.services.care.nightly import Nightly
     from signalcraft.services.care.replica import Replication
     from signalcraft.services.care.retention import Retention
     from signalcraft.services.care.rollups import Rollups
     from signalcraft.services.care.runs import Runs
-    from signalcraft.services.care.upgrades import Upgrades
     from signalcraft.services.care.selfwatch import SelfWatch
+    from signalcraft.services.care.upgrades import Upgrades
     from signalcraft.services.comments import Comments
     from signalcraft.services.configure import Configure
     from signalcraft.services.deliver import Deliver
@@ -86,6 +87,7 @@ class House:
     runs: Runs
     alarms: Alarms
     nightly: Nightly
+    backups: Backups
     upgrades: Upgrades
     replica: Replication
     retention: Retention

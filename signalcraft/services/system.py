@@ -39,6 +39,7 @@ JOBS: Final = (
     Job("Drill.tend", "restore drill", "Writes the marker that a copy must hold, and looks how old the last drill is."),
     Job("Upgrades.tend", "upgrades", "Looks whether the last migration failed, or took long."),
     Job("Hold.tend", "after a restore", "Tells of alert groups whose messages were not sent again, until answered."),
+    Job("Backups.tend", "backups", "Looks whether the last backup is good and young enough."),
     Job("Nightly.tick", "care that is due", "Begins backups, drills and clean-ups whose time has come."),
 )
 """What runs each minute, in the order in which it is shown; behind it comes the care of the night."""

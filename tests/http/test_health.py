@@ -16,7 +16,7 @@ from tests.world import World
 PROBES = ("/health", "/health/live", "/health/ready", "/health/startup", "/live", "/ready")
 COMPONENTS = {
     "process", "database", "queue", "deliveries", "channels", "unrouted", "gaps", "configuration", "keys", "api_keys",
-    "errors", "warnings", "rollups", "hold", "drill", "replica", "disk", "memory", "clock", "loop",
+    "errors", "warnings", "rollups", "hold", "drill", "backup", "replica", "disk", "memory", "clock", "loop",
 }  # fmt: skip
 
 
