@@ -133,6 +133,9 @@ class Health:
         if self._probe is None or self._probe.done():
             self._probe = asyncio.get_running_loop().create_task(self._written())
         took_s = await asyncio.shield(self._probe)
+        if self.db.trouble.said:
+            # The probe only reads, which goes well on a full disk.
+            return Component("failing", f"{self.db.trouble.said}: senders are told to try again. Make room or mend it")
         if took_s is None:
             return Component(
                 "failing", "nothing can be written: look at the log, the disk's free space and its permissions"

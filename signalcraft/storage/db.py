@@ -25,9 +25,10 @@ import apsw
 
 from signalcraft.domain.ids import Mint
 from signalcraft.domain.measuring import Histogram
-from signalcraft.errors import Busy, DiskFull
+from signalcraft.errors import Busy
 from signalcraft.storage.origin import Origin, present
 from signalcraft.storage.slow import SLOW_S, Slow
+from signalcraft.storage.trouble import Trouble, told
 from signalcraft.storage.wal import Wal
 
 log = logging.getLogger(__name__)
@@ -173,6 +174,7 @@ class Db:
         self._reader_lock = threading.Semaphore(readers)
         self._pool = concurrent.futures.ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self.busy_since_s: float | None = None
+        self.trouble = Trouble()
         self.audit_key = b""
         self.slow = Slow()
 
@@ -280,6 +282,7 @@ class Db:
             tx.run("commit")
         except BaseException as problem:
             self._roll_back()
+            self.trouble.saw(problem, self._connection)
             if len(batch) == 1:
                 self._resolve([(batch[0], None, problem)])
             else:
@@ -289,6 +292,8 @@ class Db:
             return
         self.commits += 1
         self.works += len(batch)
+        if self.trouble.said:
+            self.trouble.wrote(self._connection)
         self.commit_took.saw(time.perf_counter() - first_s)
         for call in tx.after_commit:
             try:
@@ -313,7 +318,7 @@ class Db:
             if item.loop is not None:
                 by_loop.setdefault(item.loop, []).append(result)
             elif problem is not None:
-                item.future.set_exception(_told(problem))
+                item.future.set_exception(told(problem))
             else:
                 item.future.set_result(value)
         for loop, some in by_loop.items():
@@ -391,19 +396,11 @@ def _name(work: Callable[..., Any]) -> str:
     return f"{work.__module__}.{getattr(work, '__qualname__', type(work).__name__)}"
 
 
-def _told(problem: BaseException) -> BaseException:
-    if isinstance(problem, apsw.FullError):
-        return DiskFull("the disk is full", retry_after_s=30)
-    if isinstance(problem, apsw.IOError | apsw.BusyError | apsw.LockedError):
-        return Busy(f"the database could not be written: {problem}", retry_after_s=10)
-    return problem
-
-
 def _settle(results: list[tuple[_Item[Any], Any, BaseException | None]]) -> None:
     for item, value, problem in results:
         if item.future.done():
             continue
         if problem is not None:
-            item.future.set_exception(_told(problem))
+            item.future.set_exception(told(problem))
         else:
             item.future.set_result(value)

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import apsw
 import httpx
 import pytest
 
@@ -237,7 +238,19 @@ def room(world: World, pages: int | None) -> None:
     world.house.db.call(work)
 
 
-def test_a_full_disk_refuses_senders_loses_nothing_and_is_over_by_itself(world: World) -> None:
+def well_again(world: World) -> None:
+    """Health says so some seconds after the last write that failed."""
+    for _ in range(100):
+        world.clock.at_ms += 3_000  # that it lives is written down now and then
+        if world.api.get("/health").json()["components"]["database"]["status"] == "ok":
+            return
+        time.sleep(0.2)
+    raise AssertionError("the disk counts as full for ever")
+
+
+def test_a_full_disk_refuses_senders_loses_nothing_and_is_over_by_itself(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     world.rule("")
     kept = [world.receives("sentry", "event_alert", issue="1", title="before", message="x" * 3000)]
     room(world, 12)
@@ -256,19 +269,52 @@ def test_a_full_disk_refuses_senders_loses_nothing_and_is_over_by_itself(world: 
         if refused == 3:
             break
     assert refused == 3, "the disk was to be full by then"
-    health = world.get("/health")
-    assert "refused" in health["components"]["gaps"]["detail"]
+    health = world.api.get("/health").json()
+    assert health["components"]["database"]["status"] == "failing"
+    assert "the disk is full: senders are told" in health["components"]["database"]["detail"]
     world.clock.at_ms += 10_000  # long enough for the gap to be written down, were there room
     time.sleep(1.2)
     room(world, None)
     kept.append(world.receives("sentry", "event_alert", issue="2", title="after"))
     world.after(seconds=10)
+    well_again(world)
+    assert "nothing can be written: senders are told" in caplog.text
+    assert "it can be written again" in caplog.text
     for receipt in kept:
         assert world.api.get(f"/api/events/{receipt['event_id']}").status_code == 200
     assert {g["title"]: g["count"] for g in world.groups()} == {"before": len(kept) - 1, "after": 1}
     assert len(world.told) == 2
     gaps = world.house.db.call(lambda tx: tx.all("select why, refused from gap"))
     assert gaps == [("disk full", 3)], "who was sent away is remembered, though nothing could be written then"
+
+
+def switch(world: World, on: int) -> None:
+    """SQLite's own switch for writes, on the writer's connection, in a moment in which it is not in use."""
+    for _ in range(100):
+        try:
+            world.house.db._connection.execute(f"pragma query_only = {on}").fetchall()
+            return
+        except apsw.ThreadingViolationError:
+            time.sleep(0.01)
+    raise AssertionError("the writer's connection is never idle")
+
+
+def test_a_disk_that_became_read_only_refuses_senders_and_is_over_by_itself(world: World) -> None:
+    """Injected by SQLite's own switch, which fails every write as a read-only file system does."""
+    world.rule("")
+    first = world.receives("sentry", "event_alert", issue="1")
+    switch(world, 1)
+    body = bodies.body("event_alert", issue="2")
+    for _ in range(3):
+        answer = world.sends("sentry", body, bodies.signed(body, "event_alert"), settle=False)
+        assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+        assert int(answer.headers["retry-after"]) > 0
+    detail = world.api.get("/health").json()["components"]["database"]["detail"]
+    assert "read-only" in detail
+    assert world.api.get(f"/api/events/{first['event_id']}").status_code == 200, "reading goes on"
+    switch(world, 0)
+    assert world.sends("sentry", body, bodies.signed(body, "event_alert")).status_code == 202
+    well_again(world)
 
 
 def test_a_reader_of_ours_that_trips_costs_nobody_an_alert(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

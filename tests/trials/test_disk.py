@@ -15,8 +15,11 @@ import httpx
 import pytest
 
 from signalcraft.demo.slack import SlackStandIn, StandInThread
+from signalcraft.errors import Fault
 from signalcraft.main import system_now
+from signalcraft.storage.archive.child import Child
 from tests import bodies
+from tests.services.care.aged import TABLES, Aged
 from tests.trials.box import Box
 from tests.trials.crash import CHANNELS, configuration
 from tests.world import BOT_TOKEN, SIGNING_SECRET
@@ -70,7 +73,7 @@ def test_a_disk_that_fills_up_and_is_cleared_again(tmp_path: Path, disk: Path) -
     )
     client = httpx.Client(timeout=10, trust_env=False)
     with StandInThread(slack), client:
-        box = Box(disk / "data", slack.base_url, tmp_path / "serve.log")
+        box = Box(disk / "data", slack.base_url, tmp_path / "serve.log", LOG__FILE=str(disk / "signalcraft.log"))
         (tmp_path / "apply.toml").write_text(configuration(PATH.rsplit("/", 1)[1]))
         box.run("apply", str(tmp_path / "apply.toml"))
         box.start()
@@ -89,7 +92,9 @@ def test_a_disk_that_fills_up_and_is_cleared_again(tmp_path: Path, disk: Path) -
             assert [answer.status_code for answer in refused] == [503] * 5
             assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
             health = client.get("/health").json()
-            assert health["status"] != "ok"
+            assert health["status"] == "failing"
+            if os.path.ismount(disk):
+                assert "the disk is full" in health["components"]["database"]["detail"]
             assert box.process is not None
             assert box.process.poll() is None, "it lives on"
         assert send(client).status_code == 202, "it is over as soon as there is room"
@@ -99,3 +104,26 @@ def test_a_disk_that_fills_up_and_is_cleared_again(tmp_path: Path, disk: Path) -
         (group,) = client.get("/api/alert-groups").json()["items"]
         assert group["count"] == len(kept) + 1
         assert box.stop() == 0
+
+
+def test_an_archive_without_room_deletes_nothing_and_goes_on_when_there_is_some(tmp_path: Path, disk: Path) -> None:
+    """Only the archive lies on the small disk; nothing that was not archived is missing from the database."""
+    if not os.path.ismount(disk):
+        pytest.fail("this needs a file system of its own: run it as root")
+    (tmp_path / "archive").symlink_to(disk)
+    with Aged(tmp_path, Child) as aged:
+        for _ in range(20):
+            aged.group(91, events=50, title=os.urandom(200).hex())
+        before = {table: aged.of_groups(table) for table in TABLES}
+        (disk / "ballast").write_bytes(b"\0" * (SIZE - 16 * 1024))
+        with pytest.raises(Fault, match="full"):
+            aged.night()
+        assert "is full" in str(aged.alarms.wrong["retention_failed"])
+        for table, count in before.items():
+            assert aged.of_groups(table) + aged.archived(table) == count, table
+        assert aged.count("alert_group") == 20
+        (disk / "ballast").unlink()
+        aged.night()
+        assert aged.alarms.wrong["retention_failed"] is None
+        for table, count in before.items():
+            assert (aged.of_groups(table), aged.archived(table)) == (0, count), table

@@ -51,8 +51,9 @@ def _answered(worker: Worker, ask: Ask) -> Answer:
     except Exception as problem:
         # DuckDB says it in words: "IO Error: Could not write file …: No space left on device".
         text = str(problem).split("\n", 1)[0]
-        full = os.strerror(errno.ENOSPC) in text
-        return Answer(wrong=f"{type(problem).__name__}: {text}"[:500], full=full)
+        if os.strerror(errno.ENOSPC) in text:
+            return Answer(wrong=trouble(OSError(errno.ENOSPC, ""), worker.root).detail, full=True)
+        return Answer(wrong=f"{type(problem).__name__}: {text}"[:500])
 
 
 class Worker:
