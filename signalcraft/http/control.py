@@ -21,6 +21,7 @@ from signalcraft.errors import NotFound
 from signalcraft.http.auth import TheCaller, scopes
 from signalcraft.http.owner import is_control
 from signalcraft.http.wire import TheHouse, show_id, show_time, time_of
+from signalcraft.services.care.digest import Digest
 from signalcraft.services.registry import IntegrationLive, Snapshot
 from signalcraft.storage import migrate, runs
 from signalcraft.storage.db import Tx
@@ -87,7 +88,19 @@ async def webhook(
     return {"status": "accepted", "events": events}
 
 
-ROUTES = [info, webhook]
+@get("/control/digest", guards=_GUARDS, include_in_schema=False)
+async def digest(house: TheHouse) -> Digest:
+    """The digest of the last seven days."""
+    return await house.digests.made()
+
+
+@post("/control/digest", guards=_GUARDS, include_in_schema=False, status_code=202)
+async def send_digest(house: TheHouse) -> dict[str, list[str]]:
+    """It is owed to the chosen channels."""
+    return {"channels": await house.digests.send()}
+
+
+ROUTES = [info, webhook, digest, send_digest]
 
 
 def _integration(snapshot: Snapshot, workspace_id: int, name: str) -> IntegrationLive:

@@ -21,6 +21,7 @@ from signalcraft.services.care.archives import Archives
 from signalcraft.services.care.backup.materials import Materials
 from signalcraft.services.care.backup.service import Backups
 from signalcraft.services.care.canary import Canary
+from signalcraft.services.care.digest import Digests
 from signalcraft.services.care.drill import Drill
 from signalcraft.services.care.heartbeat import Heartbeat
 from signalcraft.services.care.hold import Hold
@@ -223,6 +224,7 @@ def _wire(
         measures=measures,
         canary=canary,
         selfwatch=SelfWatch(*watched),
+        digests=Digests(settings, db, registry, ingest, overview, alarms, now),
         heartbeat=Heartbeat(settings, db, deliver, canary, postman, lambda: house.hold.held, now),
         started_ms=now(),
     )
@@ -248,6 +250,8 @@ def _wire(
     house.health.more["backup"] = house.backups.health
     house.figures["backup"] = house.backups.figures
     health.box, ingest.told = house.selfwatch.components, measures.routed
+    for planned in house.digests.planned():
+        house.nightly.add(planned)
     deliver.told, deliver.replied = measures.told, house.selfwatch.replied
     _nights(house)
     db.on_commit = deliver.wake

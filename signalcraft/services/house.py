@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from signalcraft.services.care.archives import Archives
     from signalcraft.services.care.backup.service import Backups
     from signalcraft.services.care.canary import Canary
+    from signalcraft.services.care.digest import Digests
     from signalcraft.services.care.drill import Drill
     from signalcraft.services.care.heartbeat import Heartbeat
     from signalcraft.services.care.hold import Hold
@@ -99,6 +100,7 @@ class House:
     canary: Canary
     selfwatch: SelfWatch
     heartbeat: Heartbeat
+    digests: Digests
     figures: dict[str, Callable[[], list[Figure]]] = field(default_factory=dict)
     started_ms: int = 0
     ready: bool = False

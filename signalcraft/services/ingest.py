@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from signalcraft.config import Settings
@@ -86,13 +87,18 @@ class Ingest:
         self.heard.took(live.id, now_ms)
         return receipts
 
-    async def say(self, live: IntegrationLive, inbound: HttpInbound) -> list[Receipt]:
+    async def say(self, live: IntegrationLive, inbound: HttpInbound, to: Sequence[int] = ()) -> list[Receipt]:
         """`take` for what the appliance says of itself: no limit holds it back, and nobody counts it as heard.
 
-        Raises Busy, and whatever keeps the database from being written.
+        `to`: these channels are told, whatever the rules say. Raises Busy, and whatever keeps the database from being
+        written.
         """
         now_ms, snapshot = self.now(), self.registry.snapshot
         statements = self._said(snapshot, live, inbound, now_ms)
+        if to:
+            rule = routing.compile_rule(routing.Rule(id=own.OWN_RULE_ID, name=own.LABEL, channels=list(to)))
+            chosen = routing.Prepared(((rule, True),))
+            statements = [msgspec.structs.replace(one, prepared=chosen) for one in statements]
         packed = inbox.pack(inbound)
         return await self.db.write(lambda tx: self._work(tx, snapshot, live, packed, statements, now_ms, False))
 
