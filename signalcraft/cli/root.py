@@ -28,6 +28,7 @@ from signalcraft.cli import (
     senders,
     setup,
     shows,
+    standby,
     upgrading,
     user,
 )
@@ -78,6 +79,7 @@ for _command in (
     files.export,
     backup.backup,
     restore.restore,
+    standby.standby,
     restore.resume,
     drill.drill,
     audit.audit,

@@ -2,7 +2,7 @@
 
 Alone, the writer lets SQLite copy the log back after each 1000 pages, and empties it between two commits where readers
 have kept it from beginning anew. While Litestream lives it must not: a log that begins anew between two looks of it is
-copied with a hole, and what is restored is damaged (measured, docs/decisions/0015-a-place-for-each-generation.md). So
+copied with a hole, and what is restored is damaged (measured, docs/decisions/0016-a-place-for-each-generation.md). So
 the log is handed over before it starts and taken back once it has ended; it does the same meanwhile.
 """
 

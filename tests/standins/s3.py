@@ -10,7 +10,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-import boto3
+import boto3  # type: ignore[import-untyped]
 import httpx
 
 from tests.world import free_port
@@ -29,6 +29,7 @@ def _somebody(address: str) -> tuple[str, str]:
     rights = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
     iam.put_user_policy(UserName="hub", PolicyName="all", PolicyDocument=json.dumps(rights))
     key = iam.create_access_key(UserName="hub")["AccessKey"]
+    iam.close()
     return key["AccessKeyId"], key["SecretAccessKey"]
 
 
@@ -79,6 +80,7 @@ class S3:
             self._process.kill()
             self._process.wait()
             self._process = None
+            self.client.close()
 
     def keys(self) -> list[str]:
         """The names of what lies there."""

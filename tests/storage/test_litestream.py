@@ -185,7 +185,7 @@ def test_one_that_lived_on_is_ended_before_the_next_begins(box: Box, monkeypatch
 
     async def work() -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(child_module, "_die_with_parent", lambda _: None)  # a kernel that does not do it
+            patched.setattr(child_module, "die_with_parent", lambda _: None)  # a kernel that does not do it
             left_over = litestream.Child(box.data, box.replica)
             await started(left_over, place)
         old = left_over.pid

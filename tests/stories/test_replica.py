@@ -16,7 +16,10 @@ from signalcraft.config import load
 from signalcraft.errors import BadSetting
 from signalcraft.storage import children, hold, litestream
 from signalcraft.storage.db import Db, Tx
+from tests.standins.s3 import S3
 from tests.world import World
+
+ALARM = "replica.behind_alarm_seconds"
 
 
 def until(what: Callable[[], Any], seconds: float = 30) -> Any:
@@ -108,6 +111,31 @@ def test_a_replica_that_was_emptied_is_begun_anew_in_a_place_of_its_own(world: W
     world.stopped()
     restored = litestream.restore(replica_of(world).replica, tmp_path / "back.db")
     assert restored.generation == 4
+
+
+def test_a_server_that_goes_is_an_alarm_and_nothing_more(tmp_path: Path) -> None:
+    with S3() as server:
+        said = {"url": server.url(), "access_key_id": server.key_id, "secret_access_key": server.secret}
+        with World(
+            tmp_path / "data", **{f"replica.{name}": text for name, text in said.items()}, **{ALARM: "5"}
+        ) as world:
+            until(lambda: in_step(world), 60)
+            server.stop()
+            world.receives("sentry", "event_alert")  # alerts are taken all the same
+            until(lambda: "replica_behind" in world.house.alarms.wrong, 60)
+            assert server.secret not in world.house.alarms.wrong["replica_behind"].said
+            assert world.house.db.wal.bytes() < 2 * world.house.db.wal.bound
+
+
+def test_a_wrong_key_is_an_alarm_that_says_so(tmp_path: Path) -> None:
+    with S3() as server:
+        said = {"url": server.url(), "access_key_id": server.key_id, "secret_access_key": "wrong"}
+        with World(
+            tmp_path / "data", **{f"replica.{name}": text for name, text in said.items()}, **{ALARM: "5"}
+        ) as world:
+            until(lambda: "replica_behind" in world.house.alarms.wrong, 60)
+            assert "secret is wrong" in world.house.alarms.wrong["replica_behind"].said
+            world.receives("sentry", "event_alert")
 
 
 def test_a_missing_program_is_an_alarm_and_the_box_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

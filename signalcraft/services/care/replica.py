@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -39,6 +39,9 @@ _DOUBT_S: Final = 5.0
 """How often while the last answer was not good."""
 
 
+Word = Literal["off", "held", "starting", "in_step", "late", "behind"]
+
+
 class State(Struct, frozen=True):
     """How the replica is. `lag_s`: since when all that is committed is known to be there; `wal_bytes`: here.
 
@@ -46,7 +49,7 @@ class State(Struct, frozen=True):
     alarm. `why`: what is wrong, one sentence; `superseded_by`: a later generation, of a box restored from this one.
     """
 
-    state: str
+    state: Word
     url: str
     generation: int | None
     lag_s: float | None
@@ -168,7 +171,7 @@ class Replication:
         finally:
             if self.child.pid is None:
                 await self._db.write(lambda tx: self._db.wal.hand_over(False))
-        self._looked_s = self._monotonic()
+        self._looked_s = self._tried_s = self._monotonic()  # it needs a moment until it can be asked
         if not self._doubt:
             await self._supersession(place)
 
@@ -231,6 +234,7 @@ class Replication:
     def state(self) -> State:
         """How it is now."""
         lag_s = self._monotonic() - self._synced_s if self.on and not self._held() else None
+        word: Word
         if not self.on:
             word = "off"
         elif lag_s is None:

@@ -2,7 +2,7 @@
 
 Each database that is replicated has a place of its own under `replica.url`, called by a number, its generation: what is
 restored goes on under the next number, so that no box ever writes where another one wrote
-(docs/decisions/0015-a-place-for-each-generation.md). Everything here but `Child` blocks: call it in a thread.
+(docs/decisions/0016-a-place-for-each-generation.md). Everything here but `Child` blocks: call it in a thread.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Child:
                 stderr=subprocess.PIPE,
                 pass_fds=(lock, here),
                 start_new_session=True,  # Ctrl-C on a terminal is for us alone: we end it after the writer
-                preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509 - one call into the C library
+                preexec_fn=die_with_parent(os.getpid()),  # noqa: PLW1509 - one call into the C library
             )
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{self._process.pid}\n".encode(), 0)
@@ -184,7 +184,7 @@ class Child:
             log.debug("replica: %s", text)
 
 
-def _die_with_parent(parent: int) -> Callable[[], None]:
+def die_with_parent(parent: int) -> Callable[[], None]:
     def call() -> None:
         _libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         if os.getppid() != parent:  # it died in between

@@ -55,6 +55,8 @@ TRUNCATE_PAGES: Final = 12_288
 
 def settings_file(replica: Replica, *, socket: bool) -> str:
     """The text of Litestream's settings file: nothing in it is secret."""
+    if replica.kind not in _WHERE:
+        raise NoReplica(f"{replica.url!r} is no address of a replica: file:///path, s3://bucket/prefix or sftp://…")
     sync_ms = max(round(replica.sync_s * 1000), 50)
     values = {
         "socket": "true" if socket else "false",
