@@ -660,6 +660,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/analytics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened over a long time
+         * @description Trends of events, messages and answers, and who or what leads in one dimension.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
+         */
+        get: operations["get_analytics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/api-keys": {
         parameters: {
             query?: never;
@@ -1351,6 +1373,34 @@ export interface paths {
          *     For whoever is signed in, about themselves. Not for API keys. Asks people for their password again.
          */
         post: operations["enrol_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/backups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Backups
+         * @description What is kept, how the last run went, and when the next one is.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["list_backups"];
+        put?: never;
+        /**
+         * Make a backup now
+         * @description It is made beside everything else; the list tells how far it is. 409: something is under way.
+         *
+         *     Roles: owner, admin. Scope of an API key: `config:write`.
+         */
+        post: operations["make_backup"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2182,6 +2232,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/metrics/rebuild": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Count the long-range numbers anew
+         * @description From the database and the archive. The old numbers are shown until the new ones are whole.
+         *
+         *     Roles: owner, admin. Scope of an API key: `config:write`.
+         */
+        post: operations["rebuild_rollups"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/metrics/rollups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How the long-range numbers are
+         * @description What the file holds. 503 while it is counted.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["get_rollups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/openapi.json": {
         parameters: {
             query?: never;
@@ -2496,6 +2590,50 @@ export interface paths {
          *     Roles: owner, admin, member, viewer. Scope of an API key: `alerts:read`.
          */
         post: operations["try_quarantined"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask the long-range numbers in SQL
+         * @description One SELECT, read-only, at most ten seconds. Who asked what is in the audit log.
+         *
+         *     Roles: owner, admin. Scope of an API key: `config:write`.
+         */
+        post: operations["query"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/replica": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The replica
+         * @description Whether the copy of the database elsewhere is in step.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["get_replica"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3309,6 +3447,50 @@ export interface components {
             data: Record<string, never>;
         };
         /**
+         * AnalyticsOut
+         * @description A long range. `as_of`: up to when everything is counted. `leaders`: at most 20, the loudest first.
+         *
+         *     `people_of_last_day`, `people_of_last_week`: active people, whatever the range. `closed`: groups that closed by
+         *     themselves after silence.
+         */
+        AnalyticsOut: {
+            range: string;
+            by: string;
+            since: string;
+            until: string;
+            as_of: string;
+            step_seconds: number;
+            whole: components["schemas"]["MeasuredOut"];
+            series: components["schemas"]["AnalyticsPoint"][];
+            leaders: components["schemas"]["LeaderOut"][];
+            people_of_last_day: number;
+            people_of_last_week: number;
+            escalations: number;
+            closed: number;
+        };
+        /**
+         * AnalyticsPoint
+         * @description One hour or day, from `at` on.
+         */
+        AnalyticsPoint: {
+            events: number;
+            duplicates: number;
+            groups: number;
+            notifications: number;
+            edits: number;
+            failures: number;
+            acknowledged: number;
+            mtta_seconds: number | null;
+            median_ack_seconds: number | null;
+            resolved: number;
+            mttr_seconds: number | null;
+            median_resolve_seconds: number | null;
+            dedup_percent: number | null;
+            delivered_percent: number | null;
+            active_people: number;
+            at: string;
+        };
+        /**
          * ApplyIn
          * @description The file of `signalcraft apply` as its text, or already read as an object. `dry_run`: only say what would happen.
          *
@@ -3464,6 +3646,68 @@ export interface components {
             also: components["schemas"]["Also"][];
             erased: string[];
             chain: string;
+        };
+        /**
+         * BackupGoingOut
+         * @description What is under way. `stage`: copy, check, write, verify or send; `done` of `of` in its own measure.
+         */
+        BackupGoingOut: {
+            /** @enum {unknown} */
+            what: "backup" | "prune" | "verify";
+            began_at: string;
+            stage: string;
+            done: number;
+            of: number;
+        };
+        /**
+         * BackupOut
+         * @description One file. `own`: made by this box. `read_at`: when it was read whole last; `trouble`: what was wrong with it,
+         *     or why it cannot be told what it is. `opens_with`: the keys that open it.
+         */
+        BackupOut: {
+            name: string;
+            path: string;
+            bytes: number;
+            created_at: string | null;
+            own: boolean;
+            program: string;
+            schema: number;
+            opens_with: string;
+            read_at: string | null;
+            trouble: string;
+        };
+        /**
+         * BackupRunOut
+         * @description One run. `bytes`, `rows`: of the backup, null where none was made; `took_seconds`: null while it goes on.
+         */
+        BackupRunOut: {
+            state: string;
+            began_at: string;
+            took_seconds: number | null;
+            said: string;
+            file: string | null;
+            bytes: number | null;
+            rows: number | null;
+        };
+        /**
+         * BackupsOut
+         * @description Backups. `keep_days`: how long each is kept. `recipient`: whether a backup key opens them too. `next_at`: null
+         *     where none is made by itself. `wrong`: what is wrong with them, null where nothing is. `items`: the newest first, of
+         *     the second directory too, 500 at most.
+         */
+        BackupsOut: {
+            dir: string;
+            copy_to: string | null;
+            /** @enum {unknown} */
+            schedule: "daily" | "off" | "weekly";
+            keep_days: number;
+            recipient: boolean;
+            next_at: string | null;
+            going: components["schemas"]["BackupGoingOut"] | null;
+            last: components["schemas"]["BackupRunOut"] | null;
+            last_ok_at: string | null;
+            wrong: string | null;
+            items: components["schemas"]["BackupOut"][];
         };
         /**
          * Bucket
@@ -4427,6 +4671,27 @@ export interface components {
             conditions: components["schemas"]["ConditionsOut"];
         };
         /**
+         * LeaderOut
+         * @description What one of a dimension adds up to. `id` is null for a project, a severity, and what was deleted.
+         */
+        LeaderOut: {
+            id: string | null;
+            name: string;
+            events: number;
+            duplicates: number;
+            groups: number;
+            notifications: number;
+            edits: number;
+            failures: number;
+            delivered_percent: number | null;
+            acknowledged: number;
+            acknowledgements: number;
+            acts: number;
+            median_ack_seconds: number | null;
+            resolved: number;
+            median_resolve_seconds: number | null;
+        };
+        /**
          * LedgerPage
          * @description Newest first. `summary` comes with the first page.
          */
@@ -4574,6 +4839,33 @@ export interface components {
             recovery_codes_left: number;
         };
         /**
+         * MeasuredOut
+         * @description What was counted. Means and medians are null where nothing was measured; medians are within 2.5 %.
+         *
+         *     * `notifications` make a sound, `edits` make none, `failures` were given up; `groups` began.
+         *     * `acknowledged`: groups, when they were acknowledged the first time, and how long after their first event
+         *       (`mtta_seconds` is the mean); `resolved`: resolutions by people and sources, each (`mttr_seconds`).
+         *     * `dedup_percent`: events that made no sound, of a hundred. `delivered_percent`: messages that a channel took.
+         *     * `active_people`: who signed in, answered or changed anything.
+         */
+        MeasuredOut: {
+            events: number;
+            duplicates: number;
+            groups: number;
+            notifications: number;
+            edits: number;
+            failures: number;
+            acknowledged: number;
+            mtta_seconds: number | null;
+            median_ack_seconds: number | null;
+            resolved: number;
+            mttr_seconds: number | null;
+            median_resolve_seconds: number | null;
+            dedup_percent: number | null;
+            delivered_percent: number | null;
+            active_people: number;
+        };
+        /**
          * MemberIn
          * @description What is to change; what is left out stays. `disabled`: may not sign in, and is signed out everywhere.
          */
@@ -4616,6 +4908,22 @@ export interface components {
         MemoryOut: {
             resident_bytes: number | null;
             peak_bytes: number;
+        };
+        /**
+         * MetricsStateOut
+         * @description The file of long-range numbers. `why`: where it cannot be read; it is made anew by itself within the hour.
+         */
+        MetricsStateOut: {
+            there: boolean;
+            why: string;
+            counted_at: string | null;
+            built_at: string | null;
+            since: string | null;
+            until: string | null;
+            minutes: number;
+            hours: number;
+            days: number;
+            bytes: number;
         };
         /**
          * MomentOut
@@ -4961,6 +5269,33 @@ export interface components {
             };
         };
         /**
+         * QueryColumn
+         * @description A column and its type in DuckDB.
+         */
+        QueryColumn: {
+            name: string;
+            type: string;
+        };
+        /**
+         * QueryIn
+         * @description One SELECT over minutes, hours, days, label and archived_*.
+         */
+        QueryIn: {
+            sql: string;
+            /** @default 1000 */
+            limit?: number;
+        };
+        /**
+         * QueryOut
+         * @description The answer: rows of values in the order of the columns. `truncated`: there were more rows than were asked for.
+         */
+        QueryOut: {
+            columns: components["schemas"]["QueryColumn"][];
+            rows: (string | number | boolean | null)[][];
+            truncated: boolean;
+            seconds: number;
+        };
+        /**
          * RangeOffer
          * @description A range that the dashboard offers, or `why` not: it would take too long to add up.
          */
@@ -4976,6 +5311,21 @@ export interface components {
         ReasonOut: {
             kind: string;
             detail: string;
+        };
+        /**
+         * RebuiltOut
+         * @description What was counted. `done`: false where that takes longer: it goes on. `filled_days`: days whose rows are gone and in
+         *     no archive; their counters stand in for them.
+         */
+        RebuiltOut: {
+            done: boolean;
+            events: number;
+            archived_events: number;
+            groups: number;
+            lines: number;
+            filled_days: number;
+            seconds: number;
+            bytes: number;
         };
         /**
          * ReceiptOut
@@ -5027,6 +5377,28 @@ export interface components {
             replayed: number;
             failed: components["schemas"]["StillUnreadable"][];
             left: number;
+        };
+        /**
+         * ReplicaOut
+         * @description How it is. `state` is off without `replica.url`, held on a box that was restored, starting until it was in step
+         *     once, late where that is a while ago, behind where it is an alarm. `why`: what is wrong, or "".
+         *
+         *     `lag_seconds`: since when all that is committed is known to be there; `synced_at`: that moment. `generation`: this
+         *     box's number there; `superseded_by`: a later one, of a box that was restored from this replica.
+         */
+        ReplicaOut: {
+            /** @enum {unknown} */
+            state: "behind" | "held" | "in_step" | "late" | "off" | "starting";
+            url: string;
+            generation: number | null;
+            lag_seconds: number | null;
+            synced_at: string | null;
+            wal_bytes: number;
+            restarts: number;
+            alarm_after_seconds: number;
+            retention_hours: number;
+            why: string;
+            superseded_by: number | null;
         };
         /**
          * Report
@@ -8343,6 +8715,108 @@ export interface operations {
             500: components["responses"]["Internal"];
         };
     };
+    get_analytics: {
+        parameters: {
+            query?: {
+                /** @description 24h, 7d, 30d, 90d or 1y. */
+                range?: string;
+                /** @description integration, project, severity, rule, channel or user. */
+                by?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "range": "30d",
+                     *       "by": "integration",
+                     *       "since": "2026-03-01T09:00:00Z",
+                     *       "until": "2026-03-02T09:00:00Z",
+                     *       "as_of": "2026-03-02T09:00:00Z",
+                     *       "step_seconds": 86400,
+                     *       "whole": {
+                     *         "events": 40,
+                     *         "duplicates": 1,
+                     *         "groups": 4,
+                     *         "notifications": 1,
+                     *         "edits": 1,
+                     *         "failures": 0,
+                     *         "acknowledged": 12,
+                     *         "mtta_seconds": 75,
+                     *         "median_ack_seconds": 1,
+                     *         "resolved": 9,
+                     *         "mttr_seconds": 1800,
+                     *         "median_resolve_seconds": 1,
+                     *         "dedup_percent": 1,
+                     *         "delivered_percent": 1,
+                     *         "active_people": 1
+                     *       },
+                     *       "series": [
+                     *         {
+                     *           "events": 40,
+                     *           "duplicates": 1,
+                     *           "groups": 4,
+                     *           "notifications": 1,
+                     *           "edits": 1,
+                     *           "failures": 0,
+                     *           "acknowledged": 12,
+                     *           "mtta_seconds": 75,
+                     *           "median_ack_seconds": 1,
+                     *           "resolved": 9,
+                     *           "mttr_seconds": 1800,
+                     *           "median_resolve_seconds": 1,
+                     *           "dedup_percent": 1,
+                     *           "delivered_percent": 1,
+                     *           "active_people": 1,
+                     *           "at": "2026-03-02T09:00:00Z"
+                     *         }
+                     *       ],
+                     *       "leaders": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "name": "checkout",
+                     *           "events": 40,
+                     *           "duplicates": 1,
+                     *           "groups": 4,
+                     *           "notifications": 1,
+                     *           "edits": 1,
+                     *           "failures": 0,
+                     *           "delivered_percent": 1,
+                     *           "acknowledged": 12,
+                     *           "acknowledgements": 1,
+                     *           "acts": 1,
+                     *           "median_ack_seconds": 1,
+                     *           "resolved": 9,
+                     *           "median_resolve_seconds": 1
+                     *         }
+                     *       ],
+                     *       "people_of_last_day": 1,
+                     *       "people_of_last_week": 1,
+                     *       "escalations": 1,
+                     *       "closed": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AnalyticsOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
     list_api_keys: {
         parameters: {
             query?: {
@@ -10001,6 +10475,62 @@ export interface operations {
             503: components["responses"]["Busy"];
         };
     };
+    list_backups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupsOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    make_backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request accepted, processing continues off-line */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupGoingOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
     list_channels: {
         parameters: {
             query?: {
@@ -11291,7 +11821,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "name": "drill-2026-Q1.md",
-                     *       "text": "# Restore drills, 2026 Q1\\n"
+                     *       "text": "# Restore drills, 2026 Q1\n"
                      *     }
                      */
                     "application/json": components["schemas"]["DrillReportOut"];
@@ -12699,6 +13229,88 @@ export interface operations {
             503: components["responses"]["Busy"];
         };
     };
+    rebuild_rollups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "done": true,
+                     *       "events": 40,
+                     *       "archived_events": 1,
+                     *       "groups": 4,
+                     *       "lines": 1,
+                     *       "filled_days": 1,
+                     *       "seconds": 1,
+                     *       "bytes": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RebuiltOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    get_rollups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "there": true,
+                     *       "why": "",
+                     *       "counted_at": "2026-03-02T09:00:00Z",
+                     *       "built_at": "2026-03-02T09:00:00Z",
+                     *       "since": "2026-03-01T09:00:00Z",
+                     *       "until": "2026-03-02T09:00:00Z",
+                     *       "minutes": 1,
+                     *       "hours": 1,
+                     *       "days": 14557,
+                     *       "bytes": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MetricsStateOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
     get_openapi: {
         parameters: {
             query?: never;
@@ -13459,6 +14071,117 @@ export interface operations {
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Busy"];
+        };
+    };
+    query: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "sql": "select bucket, n from days where what = 'events' and dimension = 'all' order by bucket",
+                 *       "limit": 1000
+                 *     }
+                 */
+                "application/json": components["schemas"]["QueryIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "columns": [
+                     *         {
+                     *           "name": "bucket",
+                     *           "type": "TIMESTAMP"
+                     *         },
+                     *         {
+                     *           "name": "n",
+                     *           "type": "BIGINT"
+                     *         }
+                     *       ],
+                     *       "rows": [
+                     *         [
+                     *           "2026-03-01 00:00:00",
+                     *           1204
+                     *         ],
+                     *         [
+                     *           "2026-03-02 00:00:00",
+                     *           960
+                     *         ]
+                     *       ],
+                     *       "truncated": false,
+                     *       "seconds": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueryOut"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["AddressTooLong"];
+            415: components["responses"]["WrongType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Busy"];
+        };
+    };
+    get_replica: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "state": "in_step",
+                     *       "url": "s3://copies/hub",
+                     *       "generation": 1,
+                     *       "lag_seconds": 0.4,
+                     *       "synced_at": "2026-03-02T09:00:00Z",
+                     *       "wal_bytes": 1,
+                     *       "restarts": 1,
+                     *       "alarm_after_seconds": 1,
+                     *       "retention_hours": 1,
+                     *       "why": "",
+                     *       "superseded_by": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ReplicaOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
         };
     };
     get_retention: {
@@ -14885,7 +15608,7 @@ export interface operations {
                      *         {
                      *           "name": "audit log",
                      *           "what": "Deletes what is older than the audit log is kept.",
-                     *           "schedule": "daily at 02:00 UTC",
+                     *           "schedule": "daily at 02:05 UTC",
                      *           "last_run_at": "2026-03-02T09:00:00Z",
                      *           "took_ms": 1,
                      *           "result": "ok",

@@ -1,0 +1,30 @@
+/** What the card about the replica says. */
+export const texts = {
+  title: 'Replica',
+  lead: 'A copy of the database elsewhere, some tenths of a second behind.',
+  what: 'The replica could not be read',
+  state: {
+    off: 'Off',
+    held: 'Waits',
+    starting: 'Begins',
+    in_step: 'In step',
+    late: 'Late',
+    behind: 'Behind',
+  },
+  off: 'No copy of the database is kept elsewhere: with this disk everything would be gone. It is set by replica.url.',
+  held: 'This box is held after a restore: it takes a place of its own at the replica once it goes on.',
+  how: 'How it is',
+  behind: (seconds: string) => `${seconds} behind`,
+  alarm: (seconds: string) => `an alarm after ${seconds}`,
+  synced: 'Whole until',
+  never: 'not yet',
+  at: 'At',
+  generation: (n: number) => `generation ${n}`,
+  later: (n: number) =>
+    `At the same address lies generation ${n}: a box was restored from here. Stop the one that is not wanted.`,
+  back: 'Can be restored',
+  backText: (hours: string) => `as it was at a moment of the last ${hours}`,
+  log: 'Log to be copied',
+  restarts: 'Begun again',
+  times: (n: number) => (n === 1 ? 'once since the start' : `${n} times since the start`),
+};
