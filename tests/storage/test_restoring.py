@@ -160,6 +160,8 @@ def _without_keys(left: Used, tmp_path: Path) -> Path:
 def test_what_is_there_is_moved_aside_with_consent_alone(left: Used, to: Path) -> None:
     shutil.copytree(left.data, to)
     (to / "mine.txt").write_text("keep me")
+    (to / "backups").mkdir()
+    (to / "backups/earlier.scb").write_bytes(b"a backup")
     with pytest.raises(Conflict, match="not empty"):
         restore(order(to, file=left.bundle, given=left.master))
     assert (to / "mine.txt").is_file()
@@ -168,6 +170,7 @@ def test_what_is_there_is_moved_aside_with_consent_alone(left: Used, to: Path) -
     assert (Path(done.aside) / "mine.txt").read_text() == "keep me"
     assert (Path(done.aside) / "signalcraft.db").is_file()
     assert not (to / "mine.txt").exists()
+    assert (to / "backups/earlier.scb").is_file()  # backups belong to whatever database is there
 
 
 def test_a_directory_in_use_is_refused(left: Used, to: Path) -> None:

@@ -31,6 +31,8 @@ SCRATCH: Final = ".restoring"
 ASIDE: Final = "before-restore-"
 KEPT: Final = "restored"
 """Where the settings of the earlier box lie in the new data directory."""
+_STAY: Final = ("backups", "reports")
+"""What of the earlier content belongs to the new one too: it is not of the database."""
 _AFTER_MS: Final = 10_000
 """So long after the last change of its replica the earlier box may have lived: it writes something each 2 s."""
 _TABLES: Final = ("fact", "workspace", "delivery", "alert_group", "escalation", "journal")
@@ -148,7 +150,12 @@ class _Place:
         owner = self.target.stat() if self.target.is_dir() else None
         if owner is not None and os.geteuid() == 0 and owner.st_uid != 0:
             _give(self.scratch, owner.st_uid, owner.st_gid)
-        return self._swap_inside(at) if self.inside else self._swap_beside(at)
+        aside = self._swap_inside(at) if self.inside else self._swap_beside(at)
+        for name in _STAY if aside is not None else ():
+            kept = Path(str(aside)) / name
+            if kept.is_dir() and not (self.target / name).exists():
+                kept.rename(self.target / name)
+        return aside
 
     def _swap_beside(self, at: str) -> str | None:
         aside = _free(self.target.with_name(f"{self.target.name}.{ASIDE}{at}")) if self.there else None
