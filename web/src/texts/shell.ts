@@ -31,6 +31,8 @@ export const texts = {
     lost: (at: string) =>
       `No connection to SignalCraft since ${at}. What you see is from then; it comes back by itself.`,
     failing: 'SignalCraft has a problem:',
+    held: 'This box was restored and is held: alerts are taken, and nobody is told.',
+    goOn: 'See what is owed, and go on',
     newVersion: 'A newer version of this page is in use.',
     reload: 'Load it',
     unloaded: 'That page could not be loaded: SignalCraft does not answer, or a newer version of it is in use.',

@@ -22,6 +22,8 @@ export const texts = {
     keys: 'Encryption keys',
     api_keys: 'API keys',
     configuration: 'Configuration',
+    hold: 'After a restore',
+    drill: 'Restore drill',
     warnings: 'Warnings',
   } as Record<string, string>,
   about: 'About',
