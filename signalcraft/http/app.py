@@ -71,6 +71,7 @@ from signalcraft.http.browser import Door
 from signalcraft.http.depth import refuse_deep
 from signalcraft.http.edge import Edge
 from signalcraft.http.hooks import hook_door
+from signalcraft.http.packing import packed
 from signalcraft.http.problems import Malformed, invalid_json, with_head
 from signalcraft.services.house import House
 
@@ -168,7 +169,7 @@ class App(Litestar):
 
     async def _routed(self, scope: Any, receive: Any, send: Any) -> None:
         if not await self.state.dashboard.answered(scope, send):
-            await super().__call__(scope, receive, send)
+            await packed(super().__call__, scope, receive, send)
 
 
 def routes() -> list[BaseRouteHandler]:

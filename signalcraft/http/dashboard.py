@@ -106,7 +106,7 @@ class Dashboard:
         except OSError:  # it is being built anew in this moment
             return False
         lines = _lines(wanted, held.etag)
-        if wanted.status == 200 and _is_known(held.etag, headers.get(b"if-none-match", b"")):
+        if wanted.status == 200 and is_known(held.etag, headers.get(b"if-none-match", b"")):
             await send({"type": "http.response.start", "status": 304, "headers": lines})
             await send({"type": "http.response.body", "body": b""})
             return True
@@ -153,19 +153,24 @@ def wanted_by(path: str, accept: bytes) -> Wanted | None:
     return Wanted(_INDEX, 200 if first in PAGES else 404, "/{page}")
 
 
+def weighed(accepted: str) -> dict[str, float]:
+    """The codings of an Accept-Encoding and their weights."""
+    return {
+        found[1].lower(): float(found[2] or 1) for part in accepted.split(",") if (found := _ACCEPTED.fullmatch(part))
+    }
+
+
 def chosen(copies: Sequence[Copy], accepted: str) -> Copy:
     """The copy for an Accept-Encoding: of those with the highest weight the smallest. RFC 9110, 12.5.3.
 
     The file as it is where none is accepted: a browser that takes nothing at all does not exist.
     """
-    weights = {
-        found[1].lower(): float(found[2] or 1) for part in accepted.split(",") if (found := _ACCEPTED.fullmatch(part))
-    }
+    weights = weighed(accepted)
     others = weights.get("*", 0.0)
     # As it is, a file is always good enough, unless the header says that it is not.
     weights.setdefault("identity", others if "*" in weights else 0.0001)
-    weighed = [(weights.get(copy.coding, others), -copy.size, copy) for copy in copies]
-    good = [one for one in weighed if one[0] > 0]
+    ranked = [(weights.get(copy.coding, others), -copy.size, copy) for copy in copies]
+    good = [one for one in ranked if one[0] > 0]
     return max(good)[2] if good else next(copy for copy in copies if copy.coding == "identity")
 
 
@@ -181,7 +186,8 @@ def _lines(wanted: Wanted, etag: bytes) -> list[tuple[bytes, bytes]]:
     return lines
 
 
-def _is_known(etag: bytes, known: bytes) -> bool:
+def is_known(etag: bytes, known: bytes) -> bool:
+    """Whether an If-None-Match names this validator, weak or strong (`etag` is without W/)."""
     return any(one.strip().removeprefix(b"W/") in (etag, b"*") for one in known.split(b","))
 
 

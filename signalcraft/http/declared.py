@@ -65,6 +65,12 @@ SECTIONS: Final[dict[str, list[Declared]]] = {
         ("writer_writes_total", "counter", "Writes in those commits."),
         ("writer_commit_duration_seconds", "histogram", "How long a transaction took until it was on disk."),
         ("read_duration_seconds", "histogram", "How long reads of the database took, waiting for a reader included."),
+        (
+            "cache_hits_total", "counter",
+            "Questions to the cache of answers that read nothing anew: kept, or read together with others.", ("cache",),
+        ),
+        ("cache_misses_total", "counter", "Questions to the cache of answers that read the database.", ("cache",)),
+        ("cache_entries", "gauge", "Answers that are kept."),
     ),
     "The box": _under(
         "signalcraft_",
@@ -117,6 +123,7 @@ SECTIONS: Final[dict[str, list[Declared]]] = {
         ("backup_last_success_timestamp_seconds", "gauge", "When the last good backup began."),
         ("backup_last_duration_seconds", "gauge", "How long the last good backup took."),
         ("backup_last_size_bytes", "gauge", "Bytes of the last good backup."),
+        ("backup_last_memory_peak_bytes", "gauge", "The most memory that the last good backup's process had."),
         ("retention_rows_deleted_total", "counter", "Rows that were deleted because of their age.", ("table",)),
         (
             "retention_rows_archived_total", "counter",

@@ -83,7 +83,7 @@ async def get_facets(house: TheHouse, caller: TheCaller) -> FacetsOut:
             without_assignee=found.without_assignee,
         )
 
-    return await house.db.read(read)
+    return await house.cache.read("categories", caller.workspace_id, ("facets", sees_people), read)
 
 
 # -- hour by hour -----------------------------------------------------------------------------------------------------
@@ -123,8 +123,14 @@ async def get_sparklines(
     if len(wanted) > SPARKS_MAX:
         raise Invalid(f"at most {SPARKS_MAX} ids", path="ids")
     now_ms = house.now()
-    found = await house.db.read(lambda tx: facets.hourly(tx, wanted, caller.workspace_id, now_ms))
-    since_ms = (now_ms // 60_000 - facets.HOURS * 60 + 1) * 60_000
+    minute = now_ms // 60_000
+    found = await house.cache.read(
+        "counts",
+        caller.workspace_id,
+        ("hourly", minute, *wanted),
+        lambda tx: facets.hourly(tx, wanted, caller.workspace_id, now_ms),
+    )
+    since_ms = (minute - facets.HOURS * 60 + 1) * 60_000
     return SparksOut(time_of(since_ms), [Spark(ids.show(n), found[n]) for n in wanted if n in found])
 
 

@@ -14,6 +14,7 @@ from signalcraft.http.auth import Caller, TheCaller, needs
 from signalcraft.http.wire import TheHouse, time_of
 from signalcraft.services.house import House
 from signalcraft.services.savedviews import SavedViews, Viewer, Wish
+from signalcraft.storage import saved_views
 from signalcraft.storage.saved_views import SavedView
 from signalcraft.storage.searching import GroupBy, Sort
 
@@ -120,7 +121,13 @@ def _wish(data: ViewIn | ViewChange) -> Wish:
 async def list_views(house: TheHouse, caller: TheCaller) -> ViewPage:
     """The shared ones and one's own, by name."""
     viewer = _viewer(caller)
-    return ViewPage([_out(view, viewer) for view in await _views(house).visible(viewer)], None)
+    found = await house.cache.read(
+        "profile",
+        viewer.workspace_id,
+        ("views", viewer.person_id),
+        lambda tx: saved_views.visible(tx, viewer.workspace_id, viewer.person_id),
+    )
+    return ViewPage([_out(view, viewer) for view in found], None)
 
 
 @post(

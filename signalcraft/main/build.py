@@ -16,6 +16,7 @@ from signalcraft.main.systemd import Patience, Systemd
 from signalcraft.postman import Postman
 from signalcraft.services.accounts import Accounts
 from signalcraft.services.audit import Audit
+from signalcraft.services.caching import Cache
 from signalcraft.services.care.alarms import Alarms
 from signalcraft.services.care.archives import Archives
 from signalcraft.services.care.backup.materials import Materials
@@ -209,6 +210,7 @@ def _wire(
         security=Security(settings, db, now),
         faults=Faults(db, now, _reports(settings)),
         overview=overview,
+        cache=Cache(db, now),
         system=System(db, data_dir, now),
         runs=recorded,
         alarms=alarms,
@@ -229,6 +231,7 @@ def _wire(
         started_ms=now(),
     )
     house.health.more["errors"] = house.faults.health
+    house.figures["cache"] = house.cache.figures
     house.health.more["rollups"] = house.rollups.health
     house.figures["rollups"] = house.rollups.figures
     house.nightly.add(

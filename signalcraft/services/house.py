@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from signalcraft.postman import Postman
     from signalcraft.services.accounts import Accounts
     from signalcraft.services.audit import Audit
+    from signalcraft.services.caching import Cache
     from signalcraft.services.care.alarms import Alarms
     from signalcraft.services.care.archives import Archives
     from signalcraft.services.care.backup.service import Backups
@@ -84,6 +85,7 @@ class House:
     security: Security
     faults: Faults
     overview: Overview
+    cache: Cache
     system: System
     runs: Runs
     alarms: Alarms

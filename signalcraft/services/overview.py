@@ -144,14 +144,15 @@ class Overview:
     async def seen(self, workspace_id: int, span_ms: int) -> Seen:
         """The last `span_ms` until now, by whole minutes; longer than a week by whole hours."""
         now_ms = self._now()
-        return await self._db.read(lambda tx: self._seen(tx, workspace_id, span_ms, now_ms))
+        return await self._db.read(lambda tx: self.look(tx, workspace_id, span_ms, now_ms))
 
     async def tend(self) -> None:
         """Each minute: looks again at what is kept before it is too old."""
         now_ms = self._now()
         await self._db.read(lambda tx: self._senders.tend(tx, now_ms))
 
-    def _seen(self, tx: Tx, workspace_id: int, span_ms: int, now_ms: int) -> Seen:
+    def look(self, tx: Tx, workspace_id: int, span_ms: int, now_ms: int) -> Seen:
+        """The same, for whoever reads already."""
         border = MINUTE_MS if span_ms <= FINE_MS else 60 * MINUTE_MS
         since_ms = (now_ms - span_ms) // border * border
         step = bucket_of(span_ms)

@@ -27,7 +27,9 @@ from signalcraft.domain.ids import Mint
 from signalcraft.domain.measuring import Histogram
 from signalcraft.errors import Busy
 from signalcraft.storage.origin import Origin, present
+from signalcraft.storage.outcomes import name_of, settle
 from signalcraft.storage.slow import SLOW_S, Slow
+from signalcraft.storage.touched import NAMED, WRITTEN
 from signalcraft.storage.trouble import Trouble, told
 from signalcraft.storage.wal import Wal
 
@@ -60,7 +62,7 @@ def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
 class Tx:
     """What a work may do with the database. Cursors are always exhausted: apsw runs a statement only as far as read."""
 
-    __slots__ = ("_connection", "_cursor", "_mint", "after_commit", "audit_key", "endings", "origin")
+    __slots__ = ("_connection", "_cursor", "_mint", "after_commit", "audit_key", "endings", "origin", "touched")
 
     def __init__(self, connection: apsw.Connection, mint: Mint, audit_key: bytes = b"") -> None:
         self._connection = connection
@@ -70,6 +72,8 @@ class Tx:
         self.endings: list[Callable[[], None]] = []
         self.origin: Origin | None = None
         self.audit_key = audit_key
+        self.touched: set[str] = set()
+        """Tables that were written."""
 
     def new_id(self, now_ms: int) -> int:
         """An id larger than every id before it, also when the clock stepped back."""
@@ -77,11 +81,13 @@ class Tx:
 
     def run(self, sql: str, args: Args = ()) -> int:
         """Executes one statement; the number of rows it changed."""
+        self.touched |= WRITTEN[sql]
         self._cursor.execute(sql, args).fetchall()
         return self._connection.changes()
 
     def one(self, sql: str, args: Args = ()) -> Row | None:
         """The first row, or None."""
+        self.touched |= WRITTEN[sql]
         rows = self._cursor.execute(sql, args).fetchall()
         return rows[0] if rows else None
 
@@ -92,10 +98,12 @@ class Tx:
 
     def all(self, sql: str, args: Args = ()) -> list[Row]:
         """Every row."""
+        self.touched |= WRITTEN[sql]
         return self._cursor.execute(sql, args).fetchall()
 
     def many(self, sql: str, rows: Sequence[Args]) -> None:
         """Executes one statement for each of the rows."""
+        self.touched |= WRITTEN[sql]
         self._cursor.executemany(sql, rows).fetchall()
 
     def then(self, call: Callable[[], None]) -> None:
@@ -117,11 +125,15 @@ class Tx:
 class Reader(Tx):
     """A read-only view. Inside `Db.reading()` all its reads see one snapshot. A slow query says so, once."""
 
-    __slots__ = ("slow",)
+    __slots__ = ("read", "slow")
     slow: Slow
+    read: set[str] | None
+    """What the statements named, where somebody wants to know."""
 
     def all(self, sql: str, args: Args = ()) -> list[Row]:
         """Every row."""
+        if self.read is not None:
+            self.read |= NAMED[sql]
         began_s = time.perf_counter()
         rows = self._cursor.execute(sql, args).fetchall()
         took_s = time.perf_counter() - began_s
@@ -157,6 +169,9 @@ class Db:
         self.on_commit: Callable[[], None] = lambda: None
         self.commits = 0
         self.works = 0
+        self.turn = 0
+        """Counts what was committed by the writer's thread: `changed_at` says at which one a table was written last."""
+        self.changed_at: dict[str, int] = {}
         self.commit_took = Histogram()
         """On the writer's thread: from the begin of a transaction until it is on disk."""
         self.read_took = Histogram()
@@ -278,7 +293,7 @@ class Db:
                 results.append((item, answer, None))
                 began_s, at_s = at_s, time.perf_counter()
                 if at_s - began_s >= SLOW_S:
-                    self.slow.saw("write", _name(item.work), at_s - began_s)
+                    self.slow.saw("write", name_of(item.work), at_s - began_s)
             tx.run("commit")
         except BaseException as problem:
             self._roll_back()
@@ -294,6 +309,11 @@ class Db:
         self.works += len(batch)
         if self.trouble.said:
             self.trouble.wrote(self._connection)
+        if tx.touched:
+            # Before anybody hears that it is done: whoever reads then reads what is new.
+            turn = self.turn + 1
+            self.changed_at |= dict.fromkeys(tx.touched, turn)
+            self.turn = turn
         self.commit_took.saw(time.perf_counter() - first_s)
         for call in tx.after_commit:
             try:
@@ -323,7 +343,7 @@ class Db:
                 item.future.set_result(value)
         for loop, some in by_loop.items():
             try:
-                loop.call_soon_threadsafe(_settle, some)
+                loop.call_soon_threadsafe(settle, some)
             except RuntimeError:
                 log.warning("the loop was gone before %d writes could be answered", len(some))
 
@@ -338,6 +358,7 @@ class Db:
             except IndexError:
                 reader = Reader(connect(self.path, read_only=True), self._mint, self.audit_key)
                 reader.slow = self.slow
+            reader.read = None
             reader.run("begin")
             try:
                 yield reader
@@ -389,18 +410,3 @@ class Db:
             reader._connection.close()
         self._readers.clear()
         self._connection.close()
-
-
-def _name(work: Callable[..., Any]) -> str:
-    work = getattr(work, "func", work)  # of a partial
-    return f"{work.__module__}.{getattr(work, '__qualname__', type(work).__name__)}"
-
-
-def _settle(results: list[tuple[_Item[Any], Any, BaseException | None]]) -> None:
-    for item, value, problem in results:
-        if item.future.done():
-            continue
-        if problem is not None:
-            item.future.set_exception(told(problem))
-        else:
-            item.future.set_result(value)

@@ -25,7 +25,7 @@ from signalcraft.services.deliver.again import Again
 from signalcraft.services.deliver.claiming import Claim, claim
 from signalcraft.services.deliver.lanes import Lanes, Plan
 from signalcraft.services.deliver.settling import Remark, Settler
-from signalcraft.services.deliver.status import Status, status
+from signalcraft.services.deliver.status import Status, moods, status
 from signalcraft.services.registry import ChannelLive, Registry, Snapshot
 from signalcraft.storage import journal, outbox
 from signalcraft.storage.db import Db, Tx
@@ -329,6 +329,10 @@ class Deliver:
     def status(self, reader: Tx, workspace_id: int | None = None) -> Status:
         """How delivery stands in a workspace, or everywhere."""
         return status(reader, self._registry.snapshot, self._lanes, self._now(), workspace_id)
+
+    def moods(self, workspace_id: int) -> tuple[tuple[int, str, str], ...]:
+        """Each channel that is in trouble by what is remembered of it, and how: without the database."""
+        return moods(self._registry.snapshot, self._lanes, self._now(), workspace_id)
 
     async def retry(self, workspace_id: int, delivery_id: int, actor: Actor) -> Delivery:
         """Tries a delivery at once: one that waits, failed or was dropped. Raises NotFound, Conflict with its state."""

@@ -67,6 +67,11 @@ def status(reader: Tx, snapshot: Snapshot, lanes: Lanes, now_ms: int, workspace_
     )
 
 
+def moods(snapshot: Snapshot, lanes: Lanes, now_ms: int, workspace_id: int) -> tuple[tuple[int, str, str], ...]:
+    """Each channel that is in trouble by what is remembered of it, and how: without the database."""
+    return tuple((one.channel_id, one.state, one.why) for one in _troubles(snapshot, lanes, {}, now_ms, workspace_id))
+
+
 def _nobody_takes(trouble: ChannelTrouble) -> bool:
     return trouble.state in ("silent", "held") or (
         trouble.state in ("broken", "unusable") and not trouble.told_by_fallback
