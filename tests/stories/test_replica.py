@@ -16,8 +16,9 @@ from signalcraft.config import load
 from signalcraft.errors import BadSetting
 from signalcraft.storage import children, hold, litestream
 from signalcraft.storage.db import Db, Tx
+from tests import bodies
 from tests.standins.s3 import S3
-from tests.world import World
+from tests.world import BOT_TOKEN, SIGNING_SECRET, World
 
 ALARM = "replica.behind_alarm_seconds"
 
@@ -67,6 +68,7 @@ def test_a_box_says_how_its_replica_is(world: World) -> None:
 
 
 def test_what_was_taken_in_is_in_the_replica_when_the_box_has_stopped(world: World, tmp_path: Path) -> None:
+    world.rule(channel="#oncall")
     event = world.receives("sentry", "event_alert")
     world.stopped()
     litestream.restore(load(overrides=settings(tmp_path), environ={}).settings.replica, tmp_path / "back.db")
@@ -76,6 +78,10 @@ def test_what_was_taken_in_is_in_the_replica_when_the_box_has_stopped(world: Wor
         assert tx.value("pragma integrity_check") == "ok"
     db.stop()
     assert event["event_id"]
+    # Who finds the copy finds no secret in it: they are sealed under a key that is not there.
+    found = (tmp_path / "back.db").read_bytes() + b"".join(f.read_bytes() for f in (tmp_path / "copy").rglob("*.ltx"))
+    for secret in (BOT_TOKEN, SIGNING_SECRET, bodies.SECRET):
+        assert secret.encode() not in found
 
 
 def test_a_child_that_is_killed_comes_back_by_itself(world: World) -> None:
