@@ -142,7 +142,8 @@ def drawn(browser: Browser, world: World, path: str, file: Path, theme: str, ins
     page.clock.set_fixed_time(dt.datetime.fromtimestamp(world.clock.at_ms / 1000, dt.UTC))
     page.goto(path)
     settled(page)
-    page.wait_for_timeout(700)  # what is drawn after the numbers: charts
+    page.wait_for_timeout(700)  # what is drawn after the numbers: charts, and pages that lead on to another
+    settled(page)
     png = page.screenshot(animations="disabled")
     file.write_bytes(webp(page, png))
     PICTURES.mkdir(parents=True, exist_ok=True)

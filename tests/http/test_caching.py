@@ -168,7 +168,7 @@ def test_answers_are_packed_as_the_client_can_unpack_them(world: World) -> None:
         assert "content-encoding" not in raw(world, GROUPS + "?limit=100", **{"Accept-Encoding": refused}).headers
 
 
-def test_nothing_is_packed_that_holds_a_secret_or_is_small_or_is_asked_for_by_another_site(world: World) -> None:
+def test_nothing_is_packed_that_is_small_or_is_asked_for_by_another_site(world: World) -> None:
     everything = {"Accept-Encoding": "gzip, zstd"}
     small = raw(world, "/api/views", **everything)
     assert small.status_code == 200

@@ -111,6 +111,14 @@ def test_what_was_written_is_read_by_whoever_asks_next(tmp_path: Path) -> None:
             assert await bench.ask() == 11 + n
             assert await bench.ask() == 11 + n
         assert bench.read == 20
+        # However a statement is asked for.
+        await bench.db.write(lambda tx: tx.many("insert into thing values (?, ?)", [(2, 5), (3, 5)]))
+        assert await bench.ask() == 40
+        await bench.db.write(lambda tx: tx.value("update thing set n = 0 where id = 2 returning n"))
+        assert await bench.ask() == 35
+        await bench.db.write(lambda tx: tx.all("delete from thing where id = 3 returning n"))
+        assert await bench.ask() == 30
+        bench.read = 20
         await bench.db.write(lambda tx: tx.run("insert into other values (1, 1)"))
         await bench.ask()
         assert bench.read == 20, "another table is no reason"
