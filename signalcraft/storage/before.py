@@ -48,10 +48,13 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 
 def folder(data_dir: Path) -> Path:
-    """Where they are; made where it is missing, for its owner alone."""
+    """Where they are; made where it is missing, for its owner alone. Raises Fault."""
     found = data_dir / FOLDER
-    found.mkdir(mode=0o700, exist_ok=True)
-    _give_to_owner(found)
+    try:
+        found.mkdir(mode=0o700, exist_ok=True)
+        _give_to_owner(found)
+    except OSError as problem:
+        raise Fault(f"{found} cannot be made: {problem.strerror}; nothing was changed") from None
     return found
 
 

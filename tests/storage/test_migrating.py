@@ -255,3 +255,11 @@ def test_a_kept_backup_that_changed_is_not_given_back(old: Old) -> None:
     connection.close()
     with pytest.raises(Damaged, match="its checksum has changed"):
         before.sound(old.data_dir, kept)
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(old: Old) -> None:
+    (old.data_dir / "before").write_text("in the way")
+    was = old.digest()
+    with pytest.raises(Fault, match=r"before cannot be made: .*; nothing was changed"):
+        old.up()
+    assert old.digest() == was

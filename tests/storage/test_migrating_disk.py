@@ -1,0 +1,109 @@
+"""A disk that is really full while the database is migrated, or on its way back: the schema it had, and every row."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from signalcraft.errors import Fault
+from signalcraft.storage import copies, migrate, migrating, returning
+from signalcraft.storage.db import Db
+from tests.storage.schemas import draw
+from tests.trials.migration_kills import grown
+
+LEVEL = 10
+HEAVY = (
+    "create table heavy (id integer primary key, text text) strict;\ninsert into heavy select id, message from event;"
+)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Makes small file systems of so many bytes."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system: a full disk is not tried here")
+    mounted = []
+
+    def mount(size: int) -> Path:
+        place = tmp_path / f"disk-{len(mounted)}"
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("this machine lets nobody mount a small file system: a full disk is not tried here")
+        mounted.append(place)
+        return place
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture(autouse=True)
+def newer_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its migration writes as much again as there is."""
+    known = migrate.steps()
+    monkeypatch.setattr(migrate, "steps", lambda: [*known, (9001, "heavy", HEAVY)])
+
+
+def lots(_: Path) -> int:
+    """A disk that promises more than it has: the check beforehand is of no help."""
+    return 1 << 50
+
+
+def test_enospc_at_every_stage_of_a_migration(tmp_path: Path, disk: Callable[[int], Path]) -> None:
+    source = draw.laid(LEVEL, tmp_path / "data")
+    grown(source, 3000)
+    was, size = copies.verified(source), source.stat().st_size
+    said, reached = set(), 0
+    for tenths in (12, 16, 21, 24, 28, 33, 45, 80):
+        data_dir = disk(size * tenths // 10) / "data"
+        shutil.copytree(tmp_path / "data", data_dir)
+        db = Db(data_dir / "signalcraft.db")
+        way = migrating.Way(data_dir=data_dir, program="9.9.9", now=lambda: 1_772_500_000_000, free=lots)
+        try:
+            migrating.bring_up(db, way)
+            reached += 1
+            assert migrate.version(db) == 9001
+        except Fault as fault:
+            said.add(fault.detail)
+            _as_it_was(db, was.rows["event"])
+        finally:
+            db.stop()
+    assert reached >= 1, "with room enough it works"
+    assert len(said) >= 3, said
+    assert all("full" in text or "disk" in text for text in said), said
+
+
+def _as_it_was(db: Db, events: int) -> None:
+    assert migrate.version(db) == LEVEL
+    with db.direct() as tx:
+        assert migrate.shape(tx) == migrate.intended(LEVEL)
+        assert tx.value("pragma integrity_check") == "ok"
+        assert tx.value("select count(*) from event") == events
+
+
+def test_enospc_on_the_way_back(tmp_path: Path, disk: Callable[[int], Path]) -> None:
+    source = draw.laid(LEVEL, tmp_path / "data")
+    grown(source, 3000)
+    db = Db(source)
+    migrating.bring_up(db, migrating.Way(data_dir=source.parent, program="9.9.9", now=lambda: 1_772_500_000_000))
+    db.stop()
+    total = sum(file.stat().st_size for file in source.parent.rglob("*") if file.is_file())
+    was = copies.verified(source).rows
+    refused = 0
+    for percent in (110, 150, 190, 250, 400):
+        data_dir = disk(total * percent // 100) / "data"
+        shutil.copytree(source.parent, data_dir)
+        chosen = returning.plan(data_dir, None)
+        try:
+            returning.go_back(data_dir, chosen, program="9.9.9", now_ms=1_772_500_000_001, carry=True, free=lots)
+            assert copies.verified(data_dir / "signalcraft.db").schema == LEVEL
+        except Fault:
+            refused += 1
+            assert copies.verified(data_dir / "signalcraft.db").rows == was
+    assert 1 <= refused < 5
