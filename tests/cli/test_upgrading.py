@@ -15,12 +15,15 @@ from pathlib import Path
 import pytest
 from nacl.signing import SigningKey
 
-from signalcraft.errors import Conflict
+from signalcraft.cli import upgrading
+from signalcraft.cli.options import Where
+from signalcraft.errors import Conflict, Fault
 from signalcraft.storage import before, installed, migrate
 from signalcraft.storage.rehearsal import level_of
 from tests.cli.conftest import Box, wait_ready
 from tests.cli.test_migrating import add_event
 from tests.house.tree import ROOT
+from tests.storage.schemas import draw
 
 SCRIPT = """#!{python}
 import sys
@@ -184,8 +187,6 @@ def test_a_release_is_fetched_from_an_address(prefix: Prefix, site: str) -> None
 
 def test_a_rollback_takes_along_what_was_written_since(prefix: Prefix) -> None:
     box, file = prefix.box, prefix.box.data / "signalcraft.db"
-    from tests.storage.schemas import draw
-
     file.unlink()
     draw.laid(9, box.data)
     box.run("migrate", "up")
@@ -269,3 +270,66 @@ def test_the_one_file_program_is_adopted_where_it_lies(tmp_path: Path, monkeypat
 def test_versions_are_ordered_by_number() -> None:
     known = ["1.0.0rc1", "1.0.0", "1.0.1", "1.9.3", "1.10.0", "2.0.0"]
     assert sorted(set(known), key=installed.order) == known
+
+
+class Systemd:
+    """What systemctl is asked, and a service that comes up or does not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, comes_up: bool, unit: str = "signalcraft.service") -> None:
+        self.asked: list[str] = []
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        monkeypatch.setattr(installed, "systemctl", lambda *words: self.asked.append(" ".join(words)))
+        monkeypatch.setattr(upgrading, "_service", lambda _: (True, unit))
+        self.comes_up = comes_up
+        monkeypatch.setattr(upgrading, "_await_version", self.await_version)
+
+    def await_version(self, _: Path, version: str) -> None:
+        if not self.comes_up:
+            raise Fault("it was not there after 150 s")
+
+
+def two_versions(prefix: Path) -> installed.Place:
+    place = installed.Place(prefix)
+    for n, version in enumerate(("1.0.0", "1.1.0")):
+        draft = place.incoming()
+        draft.write_bytes(b"")
+        place.add(draft, version, "00", n)
+        place.switch(version)
+    return place
+
+
+def test_a_service_is_restarted_and_goes_back_where_it_does_not_come_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, where = two_versions(tmp_path / "prefix"), Where(None, tmp_path / "data")
+    draw.laid(10, tmp_path / "data")
+    systemd = Systemd(monkeypatch, comes_up=True)
+    assert upgrading._restarted(where, place, "1.1.0", "1.0.0")
+    assert (systemd.asked, place.current()) == (["restart signalcraft.service"], "1.1.0")
+
+    levels = iter((10, 11))
+    monkeypatch.setattr(upgrading, "_level", lambda _: next(levels))
+    went: list[tuple[str, ...]] = []
+    monkeypatch.setattr(installed, "ask", lambda binary, *words: went.append((str(binary.parent.name), *words)))
+    systemd = Systemd(monkeypatch, comes_up=False)
+    with pytest.raises(Fault, match=r"1\.1\.0 did not come up .*1\.0\.0 is in use again"):
+        upgrading._restarted(where, place, "1.1.0", "1.0.0")
+    assert systemd.asked == ["restart signalcraft.service", "stop signalcraft.service", "start signalcraft.service"]
+    assert place.current() == "1.0.0"
+    assert went[0][:6] == ("1.1.0", "migrate", "down", "--to", "10", "--carry")
+
+
+def test_without_systemd_it_says_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, where = two_versions(tmp_path / "prefix"), Where(None, tmp_path / "data")
+    systemd = Systemd(monkeypatch, comes_up=True, unit="")
+    assert upgrading._restarted(where, place, "1.1.0", "1.0.0") is False
+    assert "end it and start it again" in capsys.readouterr().err
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(upgrading, "_service", lambda _: (True, "signalcraft.service"))
+    assert upgrading._restarted(where, place, "1.1.0", "1.0.0") is False
+    assert "systemctl restart signalcraft.service" in capsys.readouterr().err
+    with pytest.raises(Conflict, match="stop it first"):
+        upgrading._stopped(tmp_path / "data", needed=True)
+    assert systemd.asked == []
