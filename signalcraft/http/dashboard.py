@@ -24,8 +24,8 @@ POLICY: Final = (
 """What the dashboard may load and do: its own files, its own API, nothing inline."""
 PAGES: Final = frozenset(
     {
-        "alert-groups", "deliveries", "quarantine", "rules", "integrations", "channels", "settings", "profile", "start",
-        "sign-in", "setup", "join", "reset",
+        "alert-groups", "analytics", "deliveries", "quarantine", "rules", "integrations", "channels", "settings",
+        "profile", "start", "sign-in", "setup", "join", "reset",
     }
 )  # fmt: skip
 """The first parts of the pages' addresses, as web/src/routes.ts has them. Of any other the answer is 404, and the page

@@ -3072,6 +3072,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/system/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The watch over the appliance itself
+         * @description What is wrong now, the last test alert, and the sign of life to others.
+         *
+         *     Roles: owner, admin, member, viewer. Scope of an API key: `config:read`.
+         */
+        get: operations["get_self_watch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/views": {
         parameters: {
             query?: never;
@@ -4312,6 +4334,16 @@ export interface components {
             items: components["schemas"]["GroupOut"][];
             next: string | null;
             total: components["schemas"]["TotalOut"] | null;
+        };
+        /**
+         * HeartbeatOut
+         * @description The sign of life. `state`: off (no address), waiting (none is due yet), sent, withheld or refused; `why`: of the
+         *     last two.
+         */
+        HeartbeatOut: {
+            state: string;
+            sent_at: string | null;
+            why: string;
         };
         /**
          * HeldDetail
@@ -5700,6 +5732,40 @@ export interface components {
             last_at: string;
             route: string;
             request_id: string;
+        };
+        /**
+         * SelfCheckOut
+         * @description The last test alert through the whole pipeline. `wrong`: why it did not get through, "" where it did.
+         */
+        SelfCheckOut: {
+            at: string;
+            took_ms: number;
+            wrong: string;
+        };
+        /**
+         * SelfConditionOut
+         * @description Something that is wrong. `alert_raised_at`: null where it has not held for long enough, or alerts are off;
+         *     `runbook_url`: null where http.public_url is not set.
+         */
+        SelfConditionOut: {
+            name: string;
+            title: string;
+            severity: string;
+            said: string;
+            since: string;
+            alert_raised_at: string | null;
+            runbook_url: string | null;
+        };
+        /**
+         * SelfWatchOut
+         * @description The watch over the appliance itself. `on`: whether it raises alerts; `watched`: how many conditions there are.
+         */
+        SelfWatchOut: {
+            on: boolean;
+            watched: number;
+            wrong: components["schemas"]["SelfConditionOut"][];
+            self_check: components["schemas"]["SelfCheckOut"] | null;
+            heartbeat: components["schemas"]["HeartbeatOut"];
         };
         /**
          * SenderHealth
@@ -10490,6 +10556,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "dir": "/var/lib/signalcraft/backups",
+                     *       "copy_to": "/mnt/backups",
+                     *       "schedule": "daily",
+                     *       "keep_days": 30,
+                     *       "recipient": true,
+                     *       "next_at": "2026-03-03T02:30:00.000Z",
+                     *       "going": null,
+                     *       "last": {
+                     *         "state": "ok",
+                     *         "began_at": "2026-03-02T02:30:00.000Z",
+                     *         "took_seconds": 4.2,
+                     *         "said": "/var/lib/signalcraft/backups/signalcraft-20260302-023000.scb was written and read back",
+                     *         "file": "/var/lib/signalcraft/backups/signalcraft-20260302-023000.scb",
+                     *         "bytes": 41200000,
+                     *         "rows": 120400
+                     *       },
+                     *       "last_ok_at": "2026-03-02T02:30:00.000Z",
+                     *       "wrong": null,
+                     *       "items": [
+                     *         {
+                     *           "name": "signalcraft-20260302-023000.scb",
+                     *           "path": "/var/lib/signalcraft/backups/signalcraft-20260302-023000.scb",
+                     *           "bytes": 41200000,
+                     *           "created_at": "2026-03-02T09:00:00Z",
+                     *           "own": true,
+                     *           "program": "0.1.0",
+                     *           "schema": 12,
+                     *           "opens_with": "the master key 95b37fecfeb0 or the backup key 513be8c1d93f",
+                     *           "read_at": "2026-03-02T02:30:00.000Z",
+                     *           "trouble": ""
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["BackupsOut"];
                 };
             };
@@ -10517,6 +10619,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "what": "backup",
+                     *       "began_at": "2026-03-02T09:00:00.000Z",
+                     *       "stage": "write",
+                     *       "done": 8388608,
+                     *       "of": 41200000
+                     *     }
+                     */
                     "application/json": components["schemas"]["BackupGoingOut"];
                 };
             };
@@ -15649,6 +15760,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UpgradesOut"];
+                };
+            };
+            401: components["responses"]["NotSignedIn"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["AddressTooLong"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["TooMany"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+        };
+    };
+    get_self_watch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SelfWatchOut"];
                 };
             };
             401: components["responses"]["NotSignedIn"];

@@ -1,5 +1,6 @@
 /** Where the navigation leads, and who sees it. */
 import type { Component } from 'svelte';
+import ChartColumn from '@lucide/svelte/icons/chart-column-big';
 import Gauge from '@lucide/svelte/icons/gauge';
 import Inbox from '@lucide/svelte/icons/inbox';
 import Send from '@lucide/svelte/icons/send';
@@ -24,6 +25,7 @@ export const PLACES: Place[] = [
   { href: '/', label: texts.nav.overview, icon: Gauge, access: 'alerts:read', key: 'o' },
   { href: '/alert-groups', label: texts.nav.inbox, icon: Inbox, access: 'alerts:read', key: 'i' },
   { href: '/deliveries', label: texts.nav.deliveries, icon: Send, access: 'alerts:read', key: 'd' },
+  { href: '/analytics', label: texts.nav.analytics, icon: ChartColumn, access: 'alerts:read', key: 'a' },
   { href: '/quarantine', label: texts.nav.quarantine, icon: FileWarning, access: 'integrations:read', key: 'q' },
   { href: '/rules', label: texts.nav.rules, icon: Waypoints, access: 'routing:read', key: 'r' },
   { href: '/integrations', label: texts.nav.integrations, icon: Plug, access: 'integrations:read', key: 'n' },

@@ -11,6 +11,7 @@ export const texts = {
     audit: 'Audit log',
     security: 'Security',
     configuration: 'Configuration',
+    query: 'Query',
     system: 'System',
   },
   notYours: {

@@ -8,6 +8,7 @@ export const texts = {
     overview: 'Overview',
     inbox: 'Inbox',
     deliveries: 'Deliveries',
+    analytics: 'Analytics',
     quarantine: 'Quarantine',
     rules: 'Routing rules',
     integrations: 'Integrations',

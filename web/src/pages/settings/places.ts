@@ -16,6 +16,7 @@ export const PLACES: Place[] = [
   { href: '/settings/audit', label: texts.places.audit, access: 'audit:read' },
   { href: '/settings/security', label: texts.places.security, access: 'audit:read' },
   { href: '/settings/configuration', label: texts.places.configuration, access: 'settings:write' },
+  { href: '/settings/query', label: texts.places.query, access: 'settings:write' },
   { href: '/settings/system', label: texts.places.system, access: 'settings:write' },
 ];
 
