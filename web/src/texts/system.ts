@@ -24,6 +24,7 @@ export const texts = {
     configuration: 'Configuration',
     hold: 'After a restore',
     drill: 'Restore drill',
+    backup: 'Backups',
     rollups: 'Long-range numbers',
     warnings: 'Warnings',
   } as Record<string, string>,
