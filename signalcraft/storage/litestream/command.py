@@ -168,6 +168,10 @@ _KNOWN: Final[Sequence[tuple[str, str]]] = (
     ("connection refused", "nobody answers there"),
     ("no such host", "there is no such host"),
     ("i/o timeout", "nobody answers there"),
+    (
+        "integrity check failed",
+        "the copy is not sound, SQLite's integrity check refuses it: restore an earlier moment (--at) or a backup",
+    ),
     ("no matching backup files", "there is no copy of a database"),
     ("timestamp does not exist", "it holds nothing of that moment"),
 )
