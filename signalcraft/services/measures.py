@@ -9,6 +9,8 @@ from signalcraft.domain.measuring import LONG, SHORT, Histogram, quantile
 from signalcraft.services import own
 
 WINDOW_MS: Final = 5 * 60_000
+PROBES: Final = ("/health", "/live", "/ready")
+"""What these answer is how we are, not a failure to answer."""
 _ROUTE: Final = (0.01, 0.05, 0.25, 1.0, 5.0)
 """Fewer buckets for each route, so that two hundred of them stay few series."""
 
@@ -38,7 +40,7 @@ class Measures:
         self.requests.saw(seconds)
         if route == "/webhooks" and status == 202:
             self.ingest.saw(seconds)
-        if status >= 500:
+        if status >= 500 and not route.startswith(PROBES):
             self.failed += 1
 
     def routed(self, asked: int, matched: int, opened: int) -> None:

@@ -103,6 +103,16 @@ def test_real_requests_are_what_is_counted(calm: Watched) -> None:
     assert calm.house.measures.routes["/api/alert-groups"].sum > 0
 
 
+def test_a_probe_that_is_told_no_is_no_failed_request(calm: Watched) -> None:
+    """Whoever waits for the start asks /ready again and again."""
+    before = calm.house.measures.failed
+    for route in ("/ready", "/health", "/health/ready"):
+        calm.house.measures.answered(route, 503, 0.001)
+    assert calm.house.measures.failed == before
+    calm.house.measures.answered("/webhooks", 503, 0.001)
+    assert calm.house.measures.failed == before + 1
+
+
 def test_slow_answers(calm: Watched) -> None:
     for _ in range(40):
         calm.house.measures.answered("/api/events/{id}", 200, 3.0)

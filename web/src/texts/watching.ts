@@ -1,0 +1,25 @@
+/** What the system page says of the watch over the appliance itself. */
+export const texts = {
+  title: 'Self-watch',
+  lead: 'What is wrong with SignalCraft itself raises an alert of its own (source self).',
+  what: 'The self-watch could not be read',
+  now: 'Wrong now',
+  nothing: (watched: number) => `Nothing: ${watched} conditions are watched`,
+  off: 'Alerts about itself are switched off (monitoring.self_watch)',
+  since: 'since',
+  raised: 'Alert raised',
+  notRaised: 'Not told yet',
+  runbook: 'What to do',
+  check: 'Last test alert',
+  checkFine: (ms: number) => `through the whole pipeline in ${ms} ms`,
+  never: 'none yet',
+  beat: 'Heartbeat',
+  last: 'last taken',
+  beats: {
+    off: 'Off: no address is set (heartbeat.url)',
+    waiting: 'The first is not due yet',
+    sent: 'Taken',
+    withheld: 'Withheld',
+    refused: 'Not taken',
+  } as Record<string, string>,
+};
