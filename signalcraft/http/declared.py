@@ -133,7 +133,9 @@ SECTIONS: Final[dict[str, list[Declared]]] = {
             "retention_step_seconds_max", "gauge",
             "The longest time that one step of the last clean-up kept the writer.",
         ),
-        ("rollup_behind_seconds", "gauge", "How far the long-range numbers are behind."),
+        ("rollup_behind_seconds", "gauge", "How far the roll-ups of the counters are behind the present minute."),
+        ("rollup_last_success_timestamp_seconds", "gauge", "When the long-range numbers were last brought up to date."),
+        ("rollup_file_bytes", "gauge", "Size of the file of long-range numbers."),
     ),
     "The process, as every Prometheus client tells it": _under(
         "process_",

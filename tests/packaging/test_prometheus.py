@@ -151,9 +151,10 @@ def test_a_scrape_stays_small_and_quick_when_every_route_was_asked(busy: World) 
     assert sum(not line.startswith("#") for line in text.splitlines()) < 5_000
     took = []
     for _ in range(10):
-        began = time.perf_counter()
+        # The processor's time, ours and the box's together: what else runs on this machine is not asked about.
+        began = time.process_time()
         scrape(busy)
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     assert min(took) < 0.1, took
 
 
