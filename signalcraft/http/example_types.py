@@ -48,7 +48,7 @@ OF_TYPE: Final[dict[tuple[str, str], Any]] = {
     ("MetricsStateOut", "why"): "",
     ("MetricsStateOut", "days"): 14_557,
     ("RebuiltOut", "done"): True,
-    ("QueryIn", "sql"): "select bucket, n from days where what = 'events' and dimension = 'all' order by bucket",
+    ("QueryIn", "sql"): "from days where what = 'events' and dimension = 'all' order by bucket",
     ("QueryOut", "columns"): [{"name": "bucket", "type": "TIMESTAMP"}, {"name": "n", "type": "BIGINT"}],
     ("QueryOut", "rows"): [["2026-03-01 00:00:00", 1204], ["2026-03-02 00:00:00", 960]],
     ("ManifestOut", "mode"): "http",

@@ -11,7 +11,7 @@ import pytest
 from signalcraft.errors import Invalid
 from signalcraft.storage.rollups import querying
 from signalcraft.storage.rollups.querying import Question, Table, answered, ask
-from tests.storage.test_rollups import DAY_MS, START_MS, House, archive, some_life
+from tests.storage.numbers import DAY_MS, START_MS, House, archive, some_life
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,8 @@ def test_a_question_has_a_time_a_size_and_a_number_of_rows(folder: Path) -> None
 def test_values_of_every_type_can_be_told(folder: Path) -> None:
     (row,) = asked(
         folder,
-        "select 1, 2.5::double, 'NaN'::double, true, null, timestamp '2026-03-01 10:00:00', 'ab'::blob, [1, 2], {'a': 1},"
+        "select 1, 2.5::double, 'NaN'::double, true, null, timestamp '2026-03-01 10:00:00',"
+        " 'ab'::blob, [1, 2], {'a': 1},"
         " 12345678901234567890::hugeint, 1.5::decimal(9, 2)",
     ).rows
     assert row[:5] == [1, 2.5, None, True, None]

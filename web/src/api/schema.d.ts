@@ -14195,7 +14195,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "sql": "select bucket, n from days where what = 'events' and dimension = 'all' order by bucket",
+                 *       "sql": "from days where what = 'events' and dimension = 'all' order by bucket",
                  *       "limit": 1000
                  *     }
                  */
