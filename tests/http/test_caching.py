@@ -103,6 +103,7 @@ def test_nobody_gets_what_only_others_may_see(world: World) -> None:
         assert len(owner.get(mine)["items"]) == 1
         assert viewer.get(mine)["items"] == []
         owner.post("/api/views", {"name": "the owner's", "search": "a"})
+        assert [one["name"] for one in owner.get("/api/views")["items"]] == ["the owner's"]
         assert viewer.get("/api/views")["items"] == []
     with Other(world) as other:
         assert other.api.get(OVERVIEW).json()["events"] == 0
