@@ -14,6 +14,7 @@ import pytest
 
 from signalcraft.config import load
 from signalcraft.errors import BadSetting
+from signalcraft.services.care import replica as replica_module
 from signalcraft.storage import children, hold, litestream
 from signalcraft.storage.db import Db, Tx
 from tests import bodies
@@ -109,6 +110,29 @@ def test_a_replica_that_cannot_be_written_raises_the_alarm_and_ends_it(world: Wo
     assert component(world)["status"] == "ok"
 
 
+def test_what_waits_for_a_replica_that_is_away_does_not_fill_the_disk(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy"
+    copy.rename(tmp_path / "away")
+    copy.write_text("a file stands where the folder was")
+    monkeypatch.setattr(replica_module, "WAITING_BYTES", 4096)
+    world.receives("sentry", "event_alert")
+    until(lambda: "were dropped" in replica_of(world).why, 60)
+    assert litestream.waiting(tmp_path / "data") == 0
+    monkeypatch.undo()
+    copy.unlink()
+    (tmp_path / "away").rename(copy)
+    until(lambda: in_step(world) and replica_of(world).state().generation == 2, 90)
+    world.stopped()
+    litestream.restore(replica_of(world).replica, tmp_path / "back.db")
+    back = Db(tmp_path / "back.db")
+    with back.direct() as tx:
+        assert tx.value("pragma integrity_check") == "ok"
+        assert tx.value("select count(*) from event") == 1
+    back.stop()
+
+
 def test_a_replica_that_was_emptied_is_begun_anew_in_a_place_of_its_own(world: World, tmp_path: Path) -> None:
     world.receives("sentry", "event_alert")
     shutil.rmtree(tmp_path / "copy")
@@ -173,6 +197,7 @@ def test_a_restored_box_waits_while_it_is_held_and_then_takes_a_new_place(world:
         time.sleep(2.5)
         assert replica_of(restored).state().state == "held"
         assert replica_of(restored).child.pid is None
+        assert not (tmp_path / "copy" / "0002").exists()
         restored.post("/api/hold/resume")
         until(lambda: in_step(restored))
         assert replica_of(restored).state().generation == 2

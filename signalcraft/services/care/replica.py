@@ -34,7 +34,10 @@ STEADY_S: Final = 10.0
 _BACKOFF_S: Final = (1.0, 60.0)
 _LOOK_S: Final = {"file": 10.0, "s3": 120.0, "sftp": 120.0}
 """How often it is asked whether its place is there still, and is this box's."""
+WAITING_BYTES: Final = 2 * 1024**3
+"""Kept on this disk for a replica that does not answer. Beyond, it is dropped, and a new generation follows."""
 _HUNG_BYTES: Final = 256 * 1024 * 1024
+_WEIGH_S: Final = 5.0
 _DOUBT_S: Final = 5.0
 """How often while the last answer was not good."""
 
@@ -92,6 +95,7 @@ class Replication:
         self._next_s = 0.0
         self._definite = False
         self._doubt = ""
+        self._weighed_s = 0.0
 
     @property
     def on(self) -> bool:
@@ -143,6 +147,9 @@ class Replication:
             self.child.kill()  # it empties the log no more: the writer does so again
             await self._end_child()
             raise NoReplica("Litestream let the database's log grow: it is begun anew")
+        if self._failures and self._monotonic() - self._weighed_s >= _WEIGH_S:
+            self._weighed_s = self._monotonic()
+            await self._weigh()
         if self._tried_s is None or self._monotonic() - self._tried_s >= max(1.0, self.replica.sync_s) - 0.1:
             await self.sync()
 
@@ -180,6 +187,16 @@ class Replication:
         await self.child.end()
         if self._db.wal.handed_over:
             await self._db.write(lambda tx: self._db.wal.hand_over(False))
+
+    async def _weigh(self) -> None:
+        """What waits for a replica that is away must not fill the disk of the box."""
+        if await asyncio.to_thread(litestream.waiting, self._data_dir) <= WAITING_BYTES:
+            return
+        self.child.kill()
+        await self._end_child()
+        # Not its changes alone: Litestream would count from one again, under what it had sent before.
+        await asyncio.to_thread(litestream.forget, self._data_dir)
+        raise NoReplica(f"more than {WAITING_BYTES >> 20} MB waited for it and were dropped: a new generation follows")
 
     async def _look(self, place: litestream.Place) -> None:
         """Whether what was written there is there still: Litestream would write on into an emptied folder."""

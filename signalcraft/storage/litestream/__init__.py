@@ -7,7 +7,7 @@ restored goes on under the next number, so that no box ever writes where another
 
 from __future__ import annotations
 
-from signalcraft.storage.litestream.child import Child, Synced
+from signalcraft.storage.litestream.child import Child, Synced, waiting
 from signalcraft.storage.litestream.command import shown
 from signalcraft.storage.litestream.copies import Newest, Restored, generations, newest, restore
 from signalcraft.storage.litestream.places import Place, Unmounted, claim, forget, lost, mine, newer, signed
@@ -29,4 +29,5 @@ __all__ = [
     "restore",
     "shown",
     "signed",
+    "waiting",
 ]

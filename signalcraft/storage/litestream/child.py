@@ -17,6 +17,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 END_S: Final = 30.0
 """How long the last sync may take."""
 _SOCKET: Final = "control"
+_CHANGES: Final = "changes"
 _DIE_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG, prctl(2)
 _SAME_AGAIN_S: Final = 60.0
 _QUIET: Final = frozenset({"compaction complete", "snapshot complete", "l0 retention enforced"})
@@ -88,7 +90,7 @@ class Child:
             sub = database_of(place.generation)
             self._process = subprocess.Popen(  # noqa: S603 - the binary that came with the package
                 [str(binary), "replicate", "-config", str(file)],
-                env=environment(self._replica, self._database, self.folder / "changes", sub, socket),
+                env=environment(self._replica, self._database, self.folder / _CHANGES, sub, socket),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -182,6 +184,16 @@ class Child:
             log.warning("replica: %s", text, extra={"said": why[:500]})
         elif text not in _QUIET:
             log.debug("replica: %s", text)
+
+
+def waiting(data_dir: Path) -> int:
+    """The bytes of what changed and is kept beside the database: what the replica lacks, and some minutes more."""
+    found = 0
+    for folder, _, files in os.walk(data_dir / FOLDER / _CHANGES):
+        for name in files:
+            with suppress(OSError):  # it was sent meanwhile
+                found += os.stat(os.path.join(folder, name)).st_size
+    return found
 
 
 def die_with_parent(parent: int) -> Callable[[], None]:
