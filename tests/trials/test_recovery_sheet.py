@@ -28,7 +28,7 @@ TOOL = "SIGNALCRAFT_FRESH_MACHINE"
 NAME = "recovery-sheet"
 PACKAGES = "libssl3,libffi8,zlib1g,libbz2-1.0,liblzma5,libsqlite3-0,ca-certificates"
 ROOT = Path(__file__).parents[2]
-USB = "/root/usb"
+USB = "/srv/usb"
 
 
 class Machine:
