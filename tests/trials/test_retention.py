@@ -35,7 +35,7 @@ EVENTS = int(os.environ.get("TRIAL_EVENTS", "1000000"))
 ROUNDS = 5
 A_GROUP = 50
 RATE = 100
-QUIET_S = 20.0 if EVENTS >= 100_000 else 5.0
+QUIET_S = 20.0 if EVENTS >= 100_000 else 2.0
 DAY_MS = 86_400_000
 BODY = os.urandom(300)
 

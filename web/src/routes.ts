@@ -27,6 +27,7 @@ export const { p, navigate, isActive, preload, route } = createRouter({
   '/settings/configuration': () => import('./pages/settings/configuration/Page.svelte'),
   '/settings/people': () => import('./pages/settings/people/Page.svelte'),
   '/settings/query': () => import('./pages/settings/query/Page.svelte'),
+  '/settings/retention': () => import('./pages/settings/retention/Page.svelte'),
   '/settings/security': () => import('./pages/settings/security/Page.svelte'),
   '/settings/workspace': () => import('./pages/settings/workspace/Page.svelte'),
   '/settings/system': () => import('./pages/settings/system/Page.svelte'),

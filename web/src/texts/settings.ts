@@ -12,6 +12,7 @@ export const texts = {
     security: 'Security',
     configuration: 'Configuration',
     query: 'Query',
+    retention: 'Retention',
     system: 'System',
   },
   notYours: {

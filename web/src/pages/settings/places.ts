@@ -17,6 +17,7 @@ export const PLACES: Place[] = [
   { href: '/settings/security', label: texts.places.security, access: 'audit:read' },
   { href: '/settings/configuration', label: texts.places.configuration, access: 'settings:write' },
   { href: '/settings/query', label: texts.places.query, access: 'settings:write' },
+  { href: '/settings/retention', label: texts.places.retention, access: 'settings:read' },
   { href: '/settings/system', label: texts.places.system, access: 'settings:write' },
 ];
 
