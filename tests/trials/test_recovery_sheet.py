@@ -46,7 +46,7 @@ class Machine:
 
     def sh(self, command: str, code: int | None = 0) -> str:
         """A line that a person types there."""
-        return self.do("run", "--", "sh", "-c", command, code=code)
+        return self.do("run", "--", "sh", "-c", f"PATH=/usr/local/bin:$PATH; {command}", code=code)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,8 @@ def lost(tmp_path: Path, machine: Machine, *, replica: bool = False) -> Lost:
 def recovered(machine: Machine, it: Lost, command: str, began_s: float) -> None:
     """What the sheet says after the one command: start it, look, go on."""
     data, port = it.box.data, free_port()
-    machine.sh(f"systemd-run --quiet --unit=signalcraft signalcraft serve --data-dir {data} --listen 127.0.0.1:{port}")
+    serve = f"/usr/local/bin/signalcraft serve --data-dir {data} --listen 127.0.0.1:{port}"
+    machine.sh(f"systemd-run --quiet --unit=signalcraft {serve}")
     try:
         url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 60
