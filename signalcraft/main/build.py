@@ -232,16 +232,7 @@ def _wire(
     )
     house.health.more["errors"] = house.faults.health
     house.figures["cache"] = house.cache.figures
-    house.health.more["rollups"] = house.rollups.health
-    house.figures["rollups"] = house.rollups.figures
-    house.nightly.add(
-        Planned(
-            kind="rollup",
-            what="Long-range numbers: counted, packed, old ones forgotten",
-            at="02:40",
-            do=house.rollups.nightly,
-        )
-    )
+    _numbers(house)
     house.faults.listen()
     house.health.more["keys"] = house.keyring.health
     house.health.more["api_keys"] = house.accounts.health
@@ -262,6 +253,14 @@ def _wire(
         house.warnings.append(_INSECURE)
         log.warning(_INSECURE)
     return house
+
+
+def _numbers(house: House) -> None:
+    """The long-range numbers: shown, and counted and packed each night."""
+    house.health.more["rollups"] = house.rollups.health
+    house.figures["rollups"] = house.rollups.figures
+    what = "Long-range numbers: counted, packed, old ones forgotten"
+    house.nightly.add(Planned(kind="rollup", what=what, at="02:40", do=house.rollups.nightly))
 
 
 def _nights(house: House) -> None:
@@ -302,8 +301,8 @@ def _reports(settings: Settings) -> Reports | None:
 
 async def close_house(house: House, lock: DataLock) -> bool:
     """Ends what `open_house` began: outbound connections, the writer, the lock. False: not drained in time."""
-    await house.rollups.end()
     await house.backups.end()
+    await house.rollups.end()
     await house.postman.close()
     house.faults.close()
     drained = house.db.stop()
