@@ -216,7 +216,12 @@ def _relaxed(tx: Tx) -> None:
 
 
 def emptied(tx: Tx) -> None:
-    """After a commit: earlier pages leave the write-ahead log too, unless somebody still reads them."""
+    """After a commit: earlier pages leave the write-ahead log too, unless somebody still reads them.
+
+    Not while the log is Litestream's (storage/wal.py): the replica would have a hole. It empties it itself.
+    """
+    if tx.value("pragma wal_autocheckpoint") == 0:
+        return
     tx.run("pragma busy_timeout = 500")
     tx.run("pragma wal_checkpoint(truncate)")
     tx.run("pragma busy_timeout = 5000")
