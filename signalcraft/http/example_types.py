@@ -150,7 +150,7 @@ OF_TYPE: Final[dict[tuple[str, str], Any]] = {
     ("DrillPartOut", "data_loss_seconds"): 0.8,
     ("DrillPartOut", "said"): "",
     ("DrillReportOut", "name"): "drill-2026-Q1.md",
-    ("DrillReportOut", "text"): "# Restore drills, 2026 Q1\\n",
+    ("DrillReportOut", "text"): "# Restore drills, 2026 Q1\n",
     ("HeldMessageOut", "group_title"): "Checkout is down",
     ("HeldMessageOut", "group_severity"): "critical",
     ("HeldMessageOut", "group_status"): "open",
