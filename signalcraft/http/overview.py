@@ -15,6 +15,7 @@ from signalcraft.errors import Invalid
 from signalcraft.http.auth import TheCaller, scopes
 from signalcraft.http.shapes import GroupOut, group_out
 from signalcraft.http.wire import TheHouse, show_time, time_of
+from signalcraft.services import own
 from signalcraft.services.overview import FORMULAS, ChannelNow, Seen, Source, Stretch, percent
 from signalcraft.services.senders import Sender
 from signalcraft.storage.db import Tx
@@ -257,10 +258,13 @@ def _figures(one: Stretch, until_ms: int) -> dict[str, Any]:
 
 
 def _source(one: Source, sender: Sender | None) -> NoisySource:
+    name, kind = (None, None) if sender is None else (sender.row.name, sender.row.kind)
+    if one.integration_id == own.INTEGRATION_ID:  # it stands in no table, and is not deleted either
+        name, kind = own.LABEL, own.KIND
     return NoisySource(
         integration_id=ids.show(one.integration_id),
-        integration=None if sender is None else sender.row.name,
-        kind=None if sender is None else sender.row.kind,
+        integration=name,
+        kind=kind,
         events=one.events,
         new_groups=one.new_groups,
         share_percent=one.share_percent,

@@ -329,3 +329,5 @@ def test_its_integration_is_in_no_list_and_cannot_be_deleted(box: Watched) -> No
     event = box.get(f"/api/alert-groups/{group['id']}/events")["items"][0]
     assert box.api.delete(f"/api/integrations/{event['integration']}").status_code == 404
     assert event["source"] == "self"
+    noisy = box.get("/api/dashboard/overview")["top_sources"]
+    assert [(one["integration"], one["kind"]) for one in noisy] == [("SignalCraft", "self")]
