@@ -60,7 +60,7 @@ def histogram(name: str, samples: Histogram | Mapping[tuple[str, ...], Histogram
 def of_the_program(house: House, streams: int) -> Iterator[Metric]:
     """Durations and counts of the whole process."""
     measures = house.measures
-    routes = {(route,): held for route, held in sorted(measures.routes.items())}
+    routes: dict[tuple[str, ...], Histogram] = {(route,): held for route, held in sorted(measures.routes.items())}
     yield histogram("http_request_duration_seconds", routes)
     yield histogram("ingest_duration_seconds", measures.ingest)
     yield histogram("notify_latency_seconds", {(kind,): held for kind, held in sorted(measures.notify.items())})
@@ -78,8 +78,10 @@ def of_the_program(house: House, streams: int) -> Iterator[Metric]:
 def of_the_watch(house: House) -> Iterator[Metric]:
     """Alarms, self-check, heartbeat."""
     alarms, canary, beat = house.alarms, house.canary.last, house.heartbeat.beat
-    states = {(one.name, one.severity.label): float(one.name in alarms.wrong) for one in CONDITIONS.values()}
-    yield gauge("self_alarm", states)
+    yield gauge(
+        "self_alarm",
+        {(one.name, one.severity.label): float(one.name in alarms.wrong) for one in CONDITIONS.values()},
+    )
     yield counter("self_alarms_raised", {(name,): alarms.raised[name] for name in CONDITIONS})
     yield histogram("self_check_duration_seconds", house.measures.canary)
     if canary is not None:
