@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Visit, announce
 from tests.e2e.looking import axe
 from tests.e2e.place import Place
 
@@ -33,6 +33,7 @@ def test_long_ranges_are_shown_asked_and_made_anew(fresh: Place, visit: Visit) -
     page.get_by_role("button", name="Ask").click()
     expect(page.get_by_role("cell", name="5", exact=True)).to_be_visible(timeout=20_000)
     sql.fill("select * from read_csv('/etc/passwd')")
+    announce(page, r"422 .*/api/query")
     page.get_by_role("button", name="Ask").click()
     expect(page.get_by_text("file system operations are disabled")).to_be_visible(timeout=20_000)
     axe(page)
