@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
+from tests.e2e.conftest import announce
 from tests.e2e.looking import axe
 from tests.e2e.place import Place
 
@@ -18,6 +19,7 @@ def test_days_are_changed_and_what_would_go_is_said(world: Place, page: Page) ->
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved")).to_be_visible()
     assert world.get("/api/retention")["own"]["group_days"] == 45
+    announce(page, r"422")
     groups.fill("0")
     page.get_by_role("button", name="Save").click()
     expect(groups).to_have_attribute("aria-invalid", "true")

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from signalcraft.domain.group import SYSTEM
+from signalcraft.services.people import By
 from signalcraft.storage import audit
 from tests.http.asking import asking, key_of, problem
 from tests.world import World
@@ -126,3 +128,18 @@ def test_the_clean_up_is_counted_for_prometheus(world: World) -> None:
     assert 'signalcraft_retention_rows_deleted_total{table="alert_group"}' in text
     assert 'signalcraft_retention_rows_archived_total{table="event"}' in text
     assert "signalcraft_retention_step_seconds_max" in text
+
+
+def test_an_erased_person_is_in_no_archive(world: World) -> None:
+    world.rule("")
+    world.receives("sentry", "event_alert", title="no mail to sam@example.com")
+    world.act(world.group(), "resolve")
+    world.after(days=91)
+    night(world)
+    assert "sam@example.com" in world.get("/api/archive/search")["items"][0]["title"]
+    by = By(SYSTEM, "owner", None, box=True)
+    told = world._call(world.house.erasure.export(1, by, "sam@example.com"), 60)
+    assert {row["table"] for row in told["archive"]} >= {"alert_group", "event", "inbox"}
+    done = world._call(world.house.erasure.erase(1, by, "sam@example.com"), 60)
+    assert done.rows["archive"] >= 3
+    assert "sam@example.com" not in world.get("/api/archive/search")["items"][0]["title"]
