@@ -157,7 +157,7 @@ def _remembered(data_dir: Path, *, follow: bool) -> Iterator[dict[str, Any]]:
 
 def _show(lines: Iterator[dict[str, Any]], from_s: float, above: int, *, as_json: bool, whole: bool) -> None:
     """Each line on its own: as it was written, or for people. Without a beginning the last ones alone."""
-    chosen = (line for line in lines if _wanted(line, from_s, above))
+    chosen: Iterator[dict[str, Any]] = (line for line in lines if _wanted(line, from_s, above))
     if not whole:
         from collections import deque
 

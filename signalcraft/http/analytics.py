@@ -114,8 +114,8 @@ class MetricsStateOut(Struct, frozen=True, kw_only=True):
 
 
 class RebuiltOut(Struct, frozen=True, kw_only=True):
-    """What was counted. `done`: false where that takes longer: it goes on. `filled_days`: days whose rows are gone and in
-    no archive; their counters stand in for them.
+    """What was counted. `done`: false where that takes longer: it goes on. `filled_days`: days whose rows are gone and
+    in no archive; their counters stand in for them.
     """
 
     done: bool

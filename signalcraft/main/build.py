@@ -127,7 +127,7 @@ def _open(settings: Settings, data_dir: Path, now: Callable[[], int]) -> House:
         with suppress(Fault, RuntimeError):
             db.stop()
         raise
-    house = _wire(settings, data_dir, now, db, keys, registry)
+    house = _joined(_wire(settings, data_dir, now, db, keys, registry))
     if trouble:
         house.warnings.append(trouble)
         log.warning(trouble)
@@ -165,24 +165,16 @@ def _wire(
     settings: Settings, data_dir: Path, now: Callable[[], int], db: Db, keys: vault.Vault, registry: Registry
 ) -> House:
     postman = Postman(allow=settings.outbound.allow, ca_file=settings.outbound.ca_file)
-    configure = Configure(settings, db, registry, keys, now)
-    ingest = Ingest(settings, db, registry, now)
-    deliver = Deliver(settings, db, registry, keys, postman, now)
-    respond = Respond(settings, db, registry, now)
-    sessions = Sessions(settings, db, now)
-    second = SecondFactor(db, keys, sessions, now)
-    signin = SignIn(db, Gate(settings, db, keys, now), Passwords(), sessions, second, now)
-    people = People(settings, db, signin, now)
-    doors, tickets = Doors(settings, people.base), Tickets(now)
+    ingest, deliver = Ingest(settings, db, registry, now), Deliver(settings, db, registry, keys, postman, now)
+    signin, people = _signing_in(settings, db, keys, now)
+    doors, tickets, measures = Doors(settings, people.base), Tickets(now), Measures()
     recorded, alarms = Runs(db, now), Alarms(settings, db, ingest, now)
-    measures, vitals = Measures(), Vitals(settings, data_dir, now)
     health, overview = Health(settings, db, registry, deliver, ingest, now), Overview(db, deliver, now)
-    canary = Canary(settings, db, ingest, measures.canary, now)
-    watched = (settings, db, registry, deliver, overview, health, measures, canary, alarms, vitals, now)
+    canary, vitals = Canary(settings, db, ingest, measures.canary, now), Vitals(settings, data_dir, now)
     retention = Retention(settings, db, data_dir, Audit(settings, db, now), alarms, now, Child)
     nightly = Nightly(db, recorded, settings.workspace.timezone, now)
-    materials = Materials(settings, db, keys, data_dir, now)
-    house = House(
+    materials, hold = Materials(settings, db, keys, data_dir, now), Hold(db, registry, deliver, alarms, now)
+    return House(
         settings=settings,
         data_dir=data_dir,
         now=now,
@@ -191,12 +183,12 @@ def _wire(
         registry=registry,
         postman=postman,
         ingest=ingest,
-        respond=respond,
+        respond=Respond(settings, db, registry, now),
         comments=Comments(db, now),
         shares=Shares(people.base, db, keys, now),
         deliver=deliver,
         watch=Watch(settings, db, registry, ingest, now),
-        configure=configure,
+        configure=Configure(settings, db, registry, keys, now),
         accounts=Accounts(db, now),
         keyring=Keyring(settings, db, keys, data_dir, now),
         erasure=Erasure(db, keys, people, now),
@@ -217,39 +209,56 @@ def _wire(
         upgrades=Upgrades(db, data_dir, __version__, alarms, now),
         nightly=nightly,
         backups=Backups(settings, db, materials, data_dir, recorded, alarms, nightly, Runner(), now),
-        replica=Replication(settings.replica, db, alarms, lambda: house.hold.held, now),
+        replica=Replication(settings.replica, db, alarms, lambda: hold.held, now),
         retention=retention,
         archives=Archives(retention, db, now),
         rollups=Rollups(db, Counting(db.path), recorded, alarms, now),
-        hold=Hold(db, registry, deliver, alarms, now),
+        hold=hold,
         drill=Drill(settings, db, keys, data_dir, recorded, alarms, now),
         measures=measures,
         canary=canary,
-        selfwatch=SelfWatch(*watched),
+        selfwatch=SelfWatch(settings, db, registry, deliver, overview, health, measures, canary, alarms, vitals, now),
         digests=Digests(settings, db, registry, ingest, overview, alarms, now),
-        heartbeat=Heartbeat(settings, db, deliver, canary, postman, lambda: house.hold.held, now),
+        heartbeat=Heartbeat(settings, db, deliver, canary, postman, lambda: hold.held, now),
         started_ms=now(),
     )
-    house.health.more["errors"] = house.faults.health
-    house.figures["cache"] = house.cache.figures
-    _numbers(house)
+
+
+def _signing_in(settings: Settings, db: Db, keys: vault.Vault, now: Callable[[], int]) -> tuple[SignIn, People]:
+    sessions = Sessions(settings, db, now)
+    second = SecondFactor(db, keys, sessions, now)
+    signin = SignIn(db, Gate(settings, db, keys, now), Passwords(), sessions, second, now)
+    return signin, People(settings, db, signin, now)
+
+
+def _joined(house: House) -> House:
+    """What each part tells of itself to health, metrics and the nights, and who asks whom."""
+    for name, health in (
+        ("errors", house.faults.health),
+        ("keys", house.keyring.health),
+        ("api_keys", house.accounts.health),
+        ("hold", house.hold.health),
+        ("replica", house.replica.health),
+        ("backup", house.backups.health),
+    ):
+        house.health.more[name] = health
+    for name, figures in (
+        ("cache", house.cache.figures),
+        ("replica", house.replica.figures),
+        ("backup", house.backups.figures),
+    ):
+        house.figures[name] = figures
     house.faults.listen()
-    house.health.more["keys"] = house.keyring.health
-    house.health.more["api_keys"] = house.accounts.health
-    house.health.more["hold"] = house.hold.health
+    _numbers(house)
     _drills(house)
-    deliver.held = house.watch.held = lambda: house.hold.held
-    house.health.more["replica"] = house.replica.health
-    house.figures["replica"] = house.replica.figures
-    house.health.more["backup"] = house.backups.health
-    house.figures["backup"] = house.backups.figures
-    health.box, ingest.told = house.selfwatch.components, measures.routed
     for planned in house.digests.planned():
         house.nightly.add(planned)
-    deliver.told, deliver.replied = measures.told, house.selfwatch.replied
     _nights(house)
-    db.on_commit = deliver.wake
-    if settings.security.insecure_cookies:
+    house.deliver.held = house.watch.held = lambda: house.hold.held
+    house.health.box, house.ingest.told = house.selfwatch.components, house.measures.routed
+    house.deliver.told, house.deliver.replied = house.measures.told, house.selfwatch.replied
+    house.db.on_commit = house.deliver.wake
+    if house.settings.security.insecure_cookies:
         house.warnings.append(_INSECURE)
         log.warning(_INSECURE)
     return house

@@ -180,11 +180,12 @@ def ask(binary: Path, *arguments: str) -> Any:
         done = subprocess.run(  # noqa: S603  # a file that the operator named, checked against its sum before
             [str(binary), *arguments], env=children.environment(), capture_output=True, timeout=_PATIENCE_S, check=False
         )
-        return json.loads(done.stdout)
     except OSError as problem:
         raise Invalid(f"{binary.name} cannot be run on this box: {problem.strerror}") from None
     except subprocess.TimeoutExpired:
         raise Invalid(f"{binary.name} {' '.join(arguments[:2])} does not end") from None
+    try:
+        return json.loads(done.stdout)
     except ValueError:
         said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
         raise Invalid(

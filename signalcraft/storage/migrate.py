@@ -113,7 +113,7 @@ def check(tx: Tx) -> None:
 def shape(tx: Tx) -> set[tuple[str, str, str]]:
     """Tables, indexes and triggers as (kind, name, SQL); without SQLite's own and Litestream's."""
     rows = tx.all("select type, name, sql from sqlite_master where sql not null")
-    return {row for row in rows if not row[1].startswith(("sqlite_", "_litestream_"))}  # type: ignore[misc]
+    return {row for row in rows if not row[1].startswith(("sqlite_", "_litestream_"))}
 
 
 def intended(to: int | None = None) -> set[tuple[str, str, str]]:

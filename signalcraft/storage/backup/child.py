@@ -138,7 +138,7 @@ def work(given: BinaryIO, out: BinaryIO) -> int:
             sys.exit(1)
 
     try:
-        job: jobs.Job = msgspec.json.decode(given.readline(), type=jobs.Job)  # type: ignore[arg-type]
+        job: jobs.Job = msgspec.json.decode(given.readline(), type=jobs.Job)
         done = jobs.do(job, _Paced(say))
         say(Ended(done, _peak()))
         return 0
