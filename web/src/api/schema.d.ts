@@ -5346,8 +5346,8 @@ export interface components {
         };
         /**
          * RebuiltOut
-         * @description What was counted. `done`: false where that takes longer: it goes on. `filled_days`: days whose rows are gone and in
-         *     no archive; their counters stand in for them.
+         * @description What was counted. `done`: false where that takes longer: it goes on. `filled_days`: days whose rows are gone and
+         *     in no archive; their counters stand in for them.
          */
         RebuiltOut: {
             done: boolean;
@@ -15719,7 +15719,7 @@ export interface operations {
                      *         {
                      *           "name": "audit log",
                      *           "what": "Deletes what is older than the audit log is kept.",
-                     *           "schedule": "daily at 02:05 UTC",
+                     *           "schedule": "daily at 02:00 UTC",
                      *           "last_run_at": "2026-03-02T09:00:00Z",
                      *           "took_ms": 1,
                      *           "result": "ok",
