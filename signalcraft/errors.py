@@ -148,6 +148,12 @@ class WrongKey(Fault):
     status = 409
 
 
+class MasterKeyMissing(Conflict):
+    """The secrets in the copy hang on a master key that is not at hand."""
+
+    code = "master_key_missing"
+
+
 class Foreign(Fault):
     """A file that is none of this program's, or one of a later version of its format."""
 

@@ -95,9 +95,9 @@ async def digest(house: TheHouse) -> Digest:
 
 
 @post("/control/digest", guards=_GUARDS, include_in_schema=False, status_code=202)
-async def send_digest(house: TheHouse) -> dict[str, list[str]]:
+async def send_digest(house: TheHouse, caller: TheCaller) -> dict[str, list[str]]:
     """It is owed to the chosen channels."""
-    return {"channels": await house.digests.send()}
+    return {"channels": await house.digests.send(caller.actor)}
 
 
 ROUTES = [info, webhook, digest, send_digest]

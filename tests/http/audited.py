@@ -338,6 +338,7 @@ ELSEWHERE = {
     "POST /control/backups": "tests/cli/test_backup.py",
     "POST /control/backups/verify": "tests/cli/test_backup.py",
     "POST /control/backups/prune": "tests/cli/test_backup.py",
+    "POST /control/digest": "tests/stories/test_digest.py",
     "POST /control/people": "tests/cli/test_audit.py",
     "POST /control/people/{id:str}/password": "tests/cli/test_audit.py",
     "POST /control/integrations/{name:str}/webhook": "tests/cli/test_audit.py",

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.security.collection import Request, drawn, read
 from tests.security.ground import Ground
-from tests.security.requests import MADE
+from tests.security.requests import MADE, UNREACHED
 
 FILE = ROOT / "docs" / "reference" / "signalcraft.http"
 VARIABLES, REQUESTS = read(FILE.read_text("utf-8"))
@@ -42,6 +42,8 @@ def test_it_works(ground: Ground, request_: Request) -> None:
             return ground.fresh("/api/" + name.removesuffix("_id").replace("_", "-"))
         return known[name]
 
+    if request_.name in UNREACHED:
+        pytest.fail(f"leave {request_.name} out of the file (collection._SPARED): it needs {UNREACHED[request_.name]}")
     url, body = request_.url, request_.body
     prepared = MADE.get(request_.name)
     # It needs more than something that is there: put that in.

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from signalcraft.domain.group import Actor
 from signalcraft.services.care.digest import KIND
 from tests.world import World
 
@@ -87,8 +88,15 @@ def test_the_next_one_ends_the_last_without_a_word(week: World) -> None:
     assert week._call(week.house.digests.send()) == ["#leads"]
     week.settled()
     assert len(week.told) == before + 1
+    assert "digest.sent" not in [row["verb"] for row in week.get("/api/audit")["items"]], "the plan is nobody"
     states = [g["status"] for g in week.groups(source="self") if "the week from" in g["title"]]
     assert states.count("open") == 1
+
+
+def test_who_asks_for_one_now_stands_in_the_audit_log(week: World) -> None:
+    assert week._call(week.house.digests.send(Actor("user", "local:root", "root"))) == ["#leads"]
+    first = week.get("/api/audit")["items"][0]
+    assert (first["verb"], first["actor"]["name"]) == ("digest.sent", "root")
 
 
 def test_a_channel_that_is_not_there_is_named(week: World) -> None:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from signalcraft.config import Settings
 from signalcraft.domain import group as grouping
 from signalcraft.domain.escalation import span
+from signalcraft.domain.group import Actor
 from signalcraft.errors import Conflict
 from signalcraft.services import own
 from signalcraft.services.care.alarms import Alarms
@@ -27,7 +28,7 @@ from signalcraft.services.overview import Overview, Stretch, percent
 from signalcraft.services.overview import Seen as Overviewed
 from signalcraft.services.registry import OWN, Registry
 from signalcraft.storage import digest as store
-from signalcraft.storage import facts, faults, groups, runs, security
+from signalcraft.storage import facts, faults, groups, journal, runs, security
 from signalcraft.storage.db import Db, Tx
 
 log = logging.getLogger(__name__)
@@ -88,8 +89,11 @@ class Digests:
         told = await self.send()
         running.said = f"told {', '.join(told)}"
 
-    async def send(self) -> list[str]:
-        """Owes it to each chosen channel; their names. Raises Conflict where none is chosen, or one is not there."""
+    async def send(self, by: Actor | None = None) -> list[str]:
+        """Owes it to each chosen channel; their names. `by`: who asked for it now.
+
+        Raises Conflict where none is chosen, or one is not there.
+        """
         wanted = self._settings.digest.channels
         if not wanted:
             raise Conflict("no channel is chosen for the digest: name some in [digest] channels")
@@ -112,7 +116,13 @@ class Digests:
         )
         await self._close(now_ms)
         receipt = (await self._ingest.say(OWN, own.inbound(said), to=[live[name] for name in wanted]))[0]
-        await self._db.write(lambda tx: facts.put(tx, _FACT, str(receipt.group_id)))
+
+        def told(tx: Tx) -> None:
+            facts.put(tx, _FACT, str(receipt.group_id))
+            if by is not None:
+                journal.add(tx, now_ms, OWN.workspace_id, None, "digest.sent", by, {"channels": wanted})
+
+        await self._db.write(told)
         return wanted
 
     async def _close(self, now_ms: int) -> None:

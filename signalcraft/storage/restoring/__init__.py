@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from signalcraft.errors import MasterKeyMissing
 from signalcraft.storage.restoring.keys import Given, from_text, of_masters, read_keys
-from signalcraft.storage.restoring.put import MasterKeyMissing, Order, Restored, bundle_in, restore
+from signalcraft.storage.restoring.put import Order, Restored, bundle_in, restore
 
 __all__ = [
     "Given",

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from signalcraft.config.replica import Replica
 from signalcraft.domain.wording import rfc3339
-from signalcraft.errors import BadSetting, Conflict, Damaged, Foreign, Invalid, WrongKey
+from signalcraft.errors import BadSetting, Damaged, Foreign, Invalid, MasterKeyMissing, WrongKey
 from signalcraft.storage import bundle, bundlekeys, copies, hold, litestream, migrate
 from signalcraft.storage.bundle import DATABASE, KEYS, SUFFIX, Bundle, Manifest
 from signalcraft.storage.db import Db
@@ -29,12 +29,6 @@ KEPT: Final = "restored"
 _AFTER_MS: Final = 10_000
 """So long after the last change of its replica the earlier box may have lived: it writes something each 2 s."""
 _TABLES: Final = ("fact", "workspace", "delivery", "alert_group", "escalation", "journal")
-
-
-class MasterKeyMissing(Conflict):
-    """The secrets in the copy hang on a master key that is not at hand."""
-
-    code = "master_key_missing"
 
 
 class Order(Struct, frozen=True, kw_only=True):

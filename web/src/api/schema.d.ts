@@ -5264,7 +5264,7 @@ export interface components {
             status: number;
             detail: string;
             /** @enum {string} */
-            code: "address_too_long" | "bad_signature" | "busy" | "changed_meanwhile" | "conflict" | "csrf" | "damaged" | "forbidden" | "foreign" | "gone" | "headers_too_large" | "internal" | "invalid" | "malformed" | "method_not_allowed" | "needs_tls" | "no_replica" | "not_found" | "not_signed_in" | "provider_unavailable" | "second_factor_needed" | "secret_unreadable" | "sign_in_refused" | "sign_in_stale" | "step_up_needed" | "too_large" | "too_many" | "too_slow" | "unreadable" | "wrong_code" | "wrong_credentials" | "wrong_key" | "wrong_type";
+            code: "address_too_long" | "bad_signature" | "busy" | "changed_meanwhile" | "conflict" | "csrf" | "damaged" | "forbidden" | "foreign" | "gone" | "headers_too_large" | "internal" | "invalid" | "malformed" | "master_key_missing" | "method_not_allowed" | "needs_tls" | "no_replica" | "not_found" | "not_signed_in" | "provider_unavailable" | "second_factor_needed" | "secret_unreadable" | "sign_in_refused" | "sign_in_stale" | "step_up_needed" | "too_large" | "too_many" | "too_slow" | "unreadable" | "wrong_code" | "wrong_credentials" | "wrong_key" | "wrong_type";
             request_id: string;
             errors: components["schemas"]["FieldProblem"][];
             docs: string;
@@ -15759,6 +15759,43 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "version": "0.1.0",
+                     *       "schema_level": 1,
+                     *       "schema_newest": 1,
+                     *       "runs": [
+                     *         {
+                     *           "id": "0dv8m2k4c0001",
+                     *           "kind": "generic",
+                     *           "state": "sent",
+                     *           "began_at": "2026-03-02T09:00:00Z",
+                     *           "took_ms": 1,
+                     *           "said": "schema 11 became 12; the copy from before is before/0011-1.0.0-20260301T100000Z.db",
+                     *           "from_schema": 1,
+                     *           "to_schema": 1
+                     *         }
+                     *       ],
+                     *       "kept": [
+                     *         {
+                     *           "file": "0011-1.0.0-20260301T100000Z.db",
+                     *           "schema": 1,
+                     *           "program": "1.0.0",
+                     *           "made_at": "2026-03-02T09:00:00Z",
+                     *           "bytes": 1,
+                     *           "newer": false
+                     *         }
+                     *       ],
+                     *       "prefix": "sc_EXAM",
+                     *       "versions": [
+                     *         {
+                     *           "version": "0.1.0",
+                     *           "installed_at": "2026-03-02T09:00:00Z",
+                     *           "current": false
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["UpgradesOut"];
                 };
             };
