@@ -204,6 +204,8 @@ OF_TYPE: Final[dict[tuple[str, str], Any]] = {
     ("SkippedOut", "why"): "it is already sent",
     ("SystemOut", "build"): "5f0c1be",
     ("UpgradeRunOut", "said"): "schema 11 became 12; the copy from before is before/0011-1.0.0-20260301T100000Z.db",
+    ("SelfCheckOut", "wrong"): "",
+    ("HeartbeatOut", "why"): "",
     ("SelfConditionOut", "said"): "81 s of 60 s allowed: look at the disk",
     ("UpgradesOut", "program"): "1.2.0",
     ("KeptOut", "program"): "1.0.0",

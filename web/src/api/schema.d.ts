@@ -15823,6 +15823,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "on": false,
+                     *       "watched": 1,
+                     *       "wrong": [
+                     *         {
+                     *           "name": "checkout",
+                     *           "title": "Checkout is down",
+                     *           "severity": "critical",
+                     *           "said": "81 s of 60 s allowed: look at the disk",
+                     *           "since": "2026-03-01T09:00:00Z",
+                     *           "alert_raised_at": "2026-03-02T09:00:00Z",
+                     *           "runbook_url": null
+                     *         }
+                     *       ],
+                     *       "self_check": {
+                     *         "at": "2026-03-02T09:00:00Z",
+                     *         "took_ms": 1,
+                     *         "wrong": ""
+                     *       },
+                     *       "heartbeat": {
+                     *         "state": "sent",
+                     *         "sent_at": "2026-03-02T09:00:00Z",
+                     *         "why": ""
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["SelfWatchOut"];
                 };
             };
