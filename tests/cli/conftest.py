@@ -46,7 +46,8 @@ class Box:
     def refused(self, *args: str, code: int = 2, env: dict[str, str] | None = None) -> str:
         """The one line that a command ends with when it is refused."""
         done = self.run(*args, code=code, env=env)
-        lines = done.stderr.strip().splitlines()
+        # On a busy machine it may also say that something was slow.
+        lines = [line for line in done.stderr.strip().splitlines() if '"signalcraft.storage.slow"' not in line]
         assert len(lines) == 1, done.stderr
         assert lines[0].startswith("signalcraft: ")
         return lines[0].removeprefix("signalcraft: ")
