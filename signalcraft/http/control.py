@@ -22,7 +22,7 @@ from signalcraft.http.auth import TheCaller, scopes
 from signalcraft.http.owner import is_control
 from signalcraft.http.wire import TheHouse, show_id, show_time, time_of
 from signalcraft.services.care.digest import Digest
-from signalcraft.services.registry import IntegrationLive, Snapshot
+from signalcraft.services.registry import OWN, IntegrationLive, Snapshot
 from signalcraft.storage import migrate, runs
 from signalcraft.storage.db import Tx
 
@@ -104,7 +104,8 @@ ROUTES = [info, webhook, digest, send_digest]
 
 
 def _integration(snapshot: Snapshot, workspace_id: int, name: str) -> IntegrationLive:
-    found = {live.name: live for live in snapshot.integrations.values() if live.workspace_id == workspace_id}
+    every = [live for live in snapshot.integrations.values() if live is not OWN]
+    found = {live.name: live for live in every if live.workspace_id == workspace_id}
     if name not in found:
         known = f": there are {', '.join(sorted(found))}" if found else ", and there are none yet"
         raise NotFound(f"no integration is called {name[:80]}{known}")

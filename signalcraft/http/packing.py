@@ -40,7 +40,7 @@ async def packed(app: App, scope: Any, receive: Any, send: Any) -> None:
     async def sending(message: Message) -> None:
         nonlocal held
         if message["type"] == "http.response.start":
-            if message["status"] == 200 and _is_json(message.get("headers", ())):
+            if message["status"] == 200 and _is_json(message.get("headers", ())) and not _validated(message):
                 held = message
                 return
         elif held is not None:
@@ -57,6 +57,11 @@ async def packed(app: App, scope: Any, receive: Any, send: Any) -> None:
 
 def _is_json(headers: Any) -> bool:
     return any(name == b"content-type" and value.startswith(b"application/json") for name, value in headers)
+
+
+def _validated(start: Message) -> bool:
+    """Whether the route gave a validator of its own: for If-Match, of what is edited and not of the whole answer."""
+    return any(name == b"etag" for name, _ in start.get("headers", ()))
 
 
 def _finished(scope: Any, start: Message, body: bytes) -> tuple[Message, Message]:

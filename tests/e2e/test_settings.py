@@ -63,7 +63,7 @@ def test_somebody_is_invited_joins_in_their_own_browser_and_changes_role_while_t
     nina.wait_for_url(f"{fresh.url}/")
     nina.goto("/settings")
     nina.wait_for_url("**/settings/workspace")
-    assert side(nina) == ["Workspace", "People"]
+    assert side(nina) == ["Workspace", "People", "Retention"]
 
     page.reload()
     expect(invitations.get_by_role("row", name=re.compile("nina@example.com Viewer accepted"))).to_be_visible()
@@ -339,7 +339,7 @@ def test_a_viewer_sees_no_admin_page_and_is_told_whom_to_ask(world: Place, visit
     page = visit(person="viktor@example.com")
     page.goto("/settings")
     page.wait_for_url("**/settings/workspace")
-    assert side(page) == ["Workspace", "People"]
+    assert side(page) == ["Workspace", "People", "Retention"]
     expect(page.get_by_role("button", name="Save")).to_have_count(0)
     for name in ("api-keys", "audit", "security", "configuration"):
         page.goto(f"/settings/{name}")

@@ -115,11 +115,14 @@ def test_whoever_has_an_answer_already_gets_none_and_the_database_is_not_read(wo
         first = world.api.get(path)
         etag = first.headers["etag"]
         assert etag.startswith('W/"')
-        before = reads(world)
-        again = world.api.get(path, headers={"If-None-Match": etag})
-        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
-        assert "content-type" not in again.headers
-        assert reads(world) == before, path
+        unread = False
+        for _ in range(5):  # what runs by itself each second reads too
+            before = reads(world)
+            again = world.api.get(path, headers={"If-None-Match": etag})
+            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+            assert "content-type" not in again.headers
+            unread |= reads(world) == before
+        assert unread, path
     world.receives("sentry", "event_alert", title="number 3", issue="3")
     assert world.api.get(GROUPS, headers={"If-None-Match": etag}).status_code == 200
     assert (

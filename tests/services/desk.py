@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from signalcraft.config import Settings
 from signalcraft.config.model import Http
 from signalcraft.domain.group import Actor
 from signalcraft.services import applyfile
 from signalcraft.services.configure import Configure, Edit, channels, integrations, rules
-from signalcraft.services.registry import IntegrationLive, Registry, Snapshot
+from signalcraft.services.registry import CANARY, OWN, IntegrationLive, Registry, Snapshot
 from signalcraft.storage import journal, migrate, workspaces
 from signalcraft.storage.db import Db, Reader
 from signalcraft.storage.vault import Vault
@@ -50,7 +52,13 @@ class Desk:
 
     @property
     def snapshot(self) -> Snapshot:
-        return self.registry.snapshot
+        """Without the appliance's own sender and its self-check, which nobody configures."""
+        whole = self.registry.snapshot
+        return msgspec.structs.replace(
+            whole,
+            integrations={n: one for n, one in whole.integrations.items() if one not in (OWN, CANARY)},
+            channels={n: one for n, one in whole.channels.items() if one.workspace_id},
+        )
 
     def change(self, work: Callable[[Edit], T], *, rehearse: bool = False) -> T:
         return asyncio.run(self.configure.change(1, SAM, work, rehearse=rehearse))

@@ -299,11 +299,11 @@ def test_a_refusal_leaves_its_neighbours_alone(desk: Desk) -> None:
 
 
 def test_a_rehearsal_leaves_nothing(desk: Desk) -> None:
-    before, snapshot = desk.everything(), desk.snapshot
+    before, snapshot = desk.everything(), desk.registry.snapshot
     row, once = desk.change(
         lambda edit: integrations.create(edit, integrations.Draft(name="x", kind="sentry")), rehearse=True
     )
     assert row.name == "x"
     assert desk.everything() == before
-    assert desk.snapshot is snapshot
+    assert desk.registry.snapshot is snapshot
     assert desk.by_token(once.token) is None

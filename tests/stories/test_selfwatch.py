@@ -248,7 +248,7 @@ def test_a_disk_that_will_be_full_tomorrow(calm: Watched) -> None:
         return 100 << 30, used, (100 << 30) - used
 
     calm.house.selfwatch.vitals.usage = usage
-    calm.watches(15 * 60)
+    calm.watches(30 * 60)
     assert "hours" in calm.house.alarms.wrong.get("disk_low", calm.raises("disk_low")).said
 
 
@@ -290,14 +290,14 @@ def test_a_self_check_that_does_not_get_through(calm: Watched) -> None:
 
 
 def test_a_restart_neither_forgets_nor_repeats(box: Watched) -> None:
-    box._call(box.house.alarms.say("backup_failed", "the disk of the backups is gone"))
-    box.raises("backup_failed")
+    box._call(box.house.alarms.say("retention_failed", "there is no room for the archive"))
+    box.raises("retention_failed")
     box.killed().restarted()
     box.watches(120)
-    assert box.alarm("backup_failed")[0]["count"] == 1
-    assert len([one for one in box.told if "backup" in one.text]) == 1
-    box._call(box.house.alarms.say("backup_failed", None))
-    box.resolves("backup_failed")
+    assert box.alarm("retention_failed")[0]["count"] == 1
+    assert len([one for one in box.told if "Old data" in one.text]) == 1
+    box._call(box.house.alarms.say("retention_failed", None))
+    box.resolves("retention_failed")
 
 
 def test_what_flaps_is_told_a_few_times_an_hour_and_a_blip_never(box: Watched) -> None:
