@@ -23,6 +23,7 @@ export const texts = {
     api_keys: 'API keys',
     configuration: 'Configuration',
     hold: 'After a restore',
+    replica: 'Replica',
     drill: 'Restore drill',
     backup: 'Backups',
     rollups: 'Long-range numbers',
