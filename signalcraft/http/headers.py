@@ -88,8 +88,8 @@ class Headers:
 
 
 def completed(said: Iterable[Header], lines: Iterable[Header]) -> list[Header]:
-    """What a route said, and those lines whose names it did not use."""
+    """What a route said, and those lines whose names it did not use. What an answer varies by adds up."""
     headers = list(said)
     names = {name for name, _ in headers}
-    headers.extend(line for line in lines if line[0] not in names)
+    headers.extend(line for line in lines if line[0] not in names or line[0] == b"vary")
     return headers

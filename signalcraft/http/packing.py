@@ -27,7 +27,6 @@ Lines = list[tuple[bytes, bytes]]
 LEAST: Final = 1024
 SECRET: Final = ("/api/auth/", "/api/config/", "/api/backups", "/api/invitations", "/api/shares")
 """Answers in which a token, a link or a sealed value may be."""
-_VARY: Final = (b"vary", b"accept-encoding")
 
 
 async def packed(app: App, scope: Any, receive: Any, send: Any) -> None:
@@ -68,7 +67,8 @@ def _finished(scope: Any, start: Message, body: bytes) -> tuple[Message, Message
     asked = dict(scope["headers"])
     etag = b'"%s"' % blake2b(body, digest_size=12).hexdigest().encode()
     lines: Lines = [(name, value) for name, value in start["headers"] if name not in (b"content-length", b"vary")]
-    lines += [(b"etag", b"W/" + etag), _VARY]
+    varies = [value for name, value in start["headers"] if name == b"vary"]
+    lines += [(b"etag", b"W/" + etag), (b"vary", b", ".join((*varies, b"accept-encoding")))]
     if is_known(etag, asked.get(b"if-none-match", b"")):
         lines = [line for line in lines if line[0] != b"content-type"]
         return {**start, "status": 304, "headers": lines}, {"type": "http.response.body", "body": b""}

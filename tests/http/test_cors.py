@@ -53,7 +53,7 @@ def test_closed_unless_a_site_is_named(world: World) -> None:
 def test_a_site_that_is_not_named_is_not_let_in(friendly: World, origin: str) -> None:
     for answer in (preflight(friendly, origin), friendly.api.get("/api/people", headers={"Origin": origin})):
         assert lets_in(answer) == []
-        assert answer.headers["vary"] == "Origin"
+        assert "Origin" in answer.headers["vary"].split(", ")
 
 
 def test_a_named_site_gets_its_own_name_back(friendly: World) -> None:
@@ -64,7 +64,7 @@ def test_a_named_site_gets_its_own_name_back(friendly: World) -> None:
     ):
         assert answer.headers["access-control-allow-origin"] == FRIEND
         assert "Retry-After" in answer.headers["access-control-expose-headers"]
-        assert answer.headers["vary"] == "Origin"
+        assert "Origin" in answer.headers["vary"].split(", ")
         assert "access-control-allow-credentials" not in answer.headers
 
 

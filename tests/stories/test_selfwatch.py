@@ -209,12 +209,12 @@ def test_when_every_channel_is_broken_the_alarm_about_it_raises_no_other(box: Wa
 def test_failures_of_its_own_alerts_are_no_reason_for_one(box: Watched) -> None:
     """A message about itself that no channel takes is on record; it does not keep an alarm about it up for ever."""
     box.slack.fail(error="msg_too_long", times=1000)
-    box._call(box.house.alarms.say("backup_failed", "the disk of the backups is gone"))
+    box._call(box.house.alarms.say("retention_failed", "there is no room"))
     box.watches(1200)
     failed = [d for d in box.get("/api/deliveries", limit=100)["items"] if d["state"] == "failed"]
     assert failed
     assert box.alarm("delivery_failing") == []
-    assert [g["title"] for g in box.groups(source="self")] == ["SignalCraft: A backup failed"]
+    assert [g["title"] for g in box.groups(source="self")] == ["SignalCraft: Old data could not be archived or deleted"]
 
 
 def test_messages_that_are_owed_for_long(box: Watched) -> None:
