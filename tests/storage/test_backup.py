@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -27,6 +26,7 @@ from signalcraft.storage.copies import verified
 from signalcraft.storage.db import Db, Tx
 from signalcraft.storage.vault import check_of
 from tests.house.tree import ROOT
+from tests.smalldisk import small_disk
 
 NOW = 1_760_000_000_000
 DAY_MS = 86_400_000
@@ -168,20 +168,6 @@ def test_a_damaged_database_gives_no_backup(data: Path, tmp_path: Path) -> None:
 # -- full disks -------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def small_disk(where: Path, size_kb: int) -> Iterator[Path]:
-    where.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size_kb}k,mode=700", "tmpfs", str(where)], capture_output=True, text=True
-    )
-    if done.returncode:
-        pytest.skip(f"no small disk can be mounted here ({done.stderr.strip()}): full disks are NOT CHECKED")
-    try:
-        yield where
-    finally:
-        subprocess.run(["umount", str(where)], check=True)
-
-
 FULL = {
     "the first write": 4,
     "the header": 40,
@@ -196,7 +182,7 @@ def test_a_disk_that_fills_up_while_it_is_written(
     data: Path, tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "need_room", lambda *_: None)  # as if it had filled up since it was looked at
-    with small_disk(tmp_path / "disk", FULL[stage]) as disk:
+    with small_disk(tmp_path / "disk", FULL[stage] << 10) as disk:
         with pytest.raises(DiskFull, match=r"^the disk of .*disk is full: "):
             job.make(asked(data, disk), nothing)
         assert here(disk) == []
@@ -208,7 +194,7 @@ def test_a_disk_that_fills_up_under_the_copy_of_the_database(
     data: Path, tmp_path: Path, size_kb: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "need_room", lambda *_: None)
-    with small_disk(tmp_path / "disk", size_kb) as disk:
+    with small_disk(tmp_path / "disk", size_kb << 10) as disk:
         (data / job.STAGING).symlink_to(disk)
         with pytest.raises(DiskFull, match="is full"):
             job.make(asked(data, tmp_path / "backups"), nothing)
@@ -220,7 +206,7 @@ def test_a_second_directory_that_fills_up_keeps_the_first_backup(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "need_room", lambda *_: None)
-    with small_disk(tmp_path / "disk", 300) as disk:
+    with small_disk(tmp_path / "disk", 300 << 10) as disk:
         made = job.make(asked(data, tmp_path / "backups", copy_to=str(disk)), nothing)
         assert here(disk) == []
     assert "is full" in made.trouble
@@ -228,7 +214,7 @@ def test_a_second_directory_that_fills_up_keeps_the_first_backup(
 
 
 def test_too_little_room_is_seen_before_anything_is_written(data: Path, tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", 2000) as disk:
+    with small_disk(tmp_path / "disk", 2000 << 10) as disk:
         with pytest.raises(DiskFull, match="MB are needed to write the backup"):
             job.make(asked(data, disk), nothing)
         assert here(disk) == []
@@ -236,7 +222,7 @@ def test_too_little_room_is_seen_before_anything_is_written(data: Path, tmp_path
 
 def test_a_disk_that_can_only_be_read(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "need_room", lambda *_: None)
-    with small_disk(tmp_path / "disk", 4000) as disk:
+    with small_disk(tmp_path / "disk", 4000 << 10) as disk:
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         with pytest.raises(Fault, match="can only be read: "):
             job.make(asked(data, disk), nothing)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from signalcraft.errors import Fault
 from signalcraft.storage import copies, migrate, migrating, returning
 from signalcraft.storage.db import Db
+from tests.smalldisk import small_disk
 from tests.storage.schemas import draw
 from tests.trials.migration_kills import grown
 
@@ -25,22 +26,9 @@ HEAVY = (
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """Makes small file systems of so many bytes."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system: a full disk is not tried here")
-    mounted = []
-
-    def mount(size: int) -> Path:
-        place = tmp_path / f"disk-{len(mounted)}"
-        place.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
-        if subprocess.run(command, capture_output=True).returncode:
-            pytest.skip("this machine lets nobody mount a small file system: a full disk is not tried here")
-        mounted.append(place)
-        return place
-
-    yield mount
-    for place in mounted:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with ExitStack() as disks:
+        number = count()
+        yield lambda size: disks.enter_context(small_disk(tmp_path / f"disk-{next(number)}", size, lazy=True))
 
 
 @pytest.fixture(autouse=True)

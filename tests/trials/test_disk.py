@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from signalcraft.main import system_now
 from signalcraft.storage.archive.child import Child
 from tests import bodies
 from tests.services.care.aged import TABLES, Aged
+from tests.smalldisk import mounted, unmounted
 from tests.trials.box import Box
 from tests.trials.crash import CHANNELS, configuration
 from tests.world import BOT_TOKEN, SIGNING_SECRET
@@ -32,14 +32,10 @@ SIZE = 6 << 20
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A directory; on a file system of 6 MB where this machine lets us mount one."""
     folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = (
-        os.geteuid() == 0
-        and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]).returncode == 0
-    )
+    why_not = mounted(folder, SIZE)
     yield folder
-    if mounted:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    if not why_not:
+        unmounted(folder, lazy=True)
 
 
 @contextlib.contextmanager
