@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from huey import crontab
@@ -61,24 +61,24 @@ class Jobs:
         house = self._house
         with logs.within(f"job-minute-{secrets.token_hex(4)}"):
             self._each(
-                house.watch.tick(house.now()),
-                house.configure.tidy(),
-                house.keyring.tend(),
-                house.rollups.minute(),
-                house.overview.tend(),
-                house.hold.tend(),
-                house.upgrades.tend(),
-                house.drill.tend(),
-                house.backups.tend(),
+                lambda: house.watch.tick(house.now()),
+                house.configure.tidy,
+                house.keyring.tend,
+                house.rollups.minute,
+                house.overview.tend,
+                house.hold.tend,
+                house.upgrades.tend,
+                house.drill.tend,
+                house.backups.tend,
+                house.nightly.tick,
             )
-            self._each(house.nightly.tick())
 
-    def _each(self, *care: Coroutine[Any, Any, Any]) -> None:
+    def _each(self, *care: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """One after the other; one that fails, or takes too long, keeps none of the others from being done."""
-        for work in care:
+        for begin in care:
             if self._house.stopping:
-                work.close()
-                continue
+                return
+            work = begin()
             name, at_ms, began_s = getattr(work, "__qualname__", ""), self._house.now(), time.perf_counter()
             failed: Exception | None = None
             try:
@@ -90,4 +90,9 @@ class Jobs:
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> None:
         # It takes the job's id along: the loop is called with a copy of this thread's context.
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
+        try:
+            answer = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()  # the loop is closed: the program has ended under this thread
+            raise
+        answer.result(PATIENCE_S)

@@ -36,6 +36,8 @@ JOBS: Final = (
     Job("Watch.tick", "what is due", "Escalates, repeats, wakes snoozed groups, closes quiet ones; every second too."),
     Job("Configure.tidy", "ends of rotations", "Ends the overlap of rotated tokens and secrets."),
     Job("Keyring.tend", "encryption keys", "Goes on with a rotation of encryption keys, where one is under way."),
+    Job("Rollups.minute", "long-range numbers", "Folds each minute that is over; each hour counts what is new."),
+    Job("Overview.tend", "overview", "Looks again which senders have gone quiet."),
     Job("Drill.tend", "restore drill", "Writes the marker that a copy must hold, and looks how old the last drill is."),
     Job("Upgrades.tend", "upgrades", "Looks whether the last migration failed, or took long."),
     Job("Hold.tend", "after a restore", "Tells of alert groups whose messages were not sent again, until answered."),

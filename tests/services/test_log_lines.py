@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -50,31 +51,39 @@ def test_the_lines_of_a_watch_bear_one_id(office: Office, lines: list[tuple[str,
     assert set(stepped) == {f"watch-{office.now_ms}"}
 
 
+PARTS = ("watch", "configure", "keyring", "rollups", "overview", "hold", "upgrades", "drill", "backups", "nightly")
+
+
+def housed(at: Path, ran: list[tuple[str, bool]], work: Callable[[str], Coroutine[Any, Any, None]]) -> House:
+    """Parts that all do `work` with their own name, each minute."""
+
+    def care(name: str) -> Any:
+        def works(*_: Any) -> Coroutine[Any, Any, None]:
+            return work(name)
+
+        return SimpleNamespace(tick=works, tend=works, tidy=works, minute=works)
+
+    system = SimpleNamespace(ran=lambda call, at_ms, took_ms, problem: ran.append((call, problem is None)))
+    parts = {name: care(name) for name in PARTS}
+    return cast(House, SimpleNamespace(data_dir=at, stopping=False, now=lambda: 0, system=system, **parts))
+
+
 def test_care_that_fails_keeps_no_other_from_being_done(tmp_path: Path, lines: list[tuple[str, str]]) -> None:
     done: list[str] = []
     ran: list[tuple[str, bool]] = []
 
-    def care(name: str) -> Any:
-        async def works(*_: Any) -> None:
-            done.append(name)
-            if name == "watch":
-                raise RuntimeError("no")
-
-        return SimpleNamespace(tick=works, tend=works, tidy=works, fold=works)
-
-    names = ("watch", "configure", "keyring", "rollups", "overview", "hold", "nightly")
-    parts = {name: care(name) for name in names}
-    system = SimpleNamespace(ran=lambda call, at_ms, took_ms, problem: ran.append((call, problem is None)))
-    house = cast(House, SimpleNamespace(data_dir=tmp_path, stopping=False, now=lambda: 0, system=system, **parts))
+    async def works(name: str) -> None:
+        done.append(name)
+        if name == "watch":
+            raise RuntimeError("no")
 
     async def story() -> None:
-        jobs = Jobs(house)
+        jobs = Jobs(housed(tmp_path, ran, works))
         await asyncio.to_thread(jobs._each_minute)
         jobs.huey.storage.close()
 
     asyncio.run(story())
-    assert done[:3] == ["watch", "configure", "keyring"]
-    assert done[-1] == "nightly"
+    assert done == list(PARTS)
     assert [message for _, message in lines].count("periodic care failed") == 1
     assert [well for _, well in ran] == [False, *(True for _ in done[1:])]
 
@@ -82,28 +91,33 @@ def test_care_that_fails_keeps_no_other_from_being_done(tmp_path: Path, lines: l
 def test_a_periodic_job_carries_one_id_over_to_the_loop(tmp_path: Path, lines: list[tuple[str, str]]) -> None:
     log = logging.getLogger("signalcraft.test")
 
-    async def says(*_: Any) -> None:
+    async def says(_: str) -> None:
         log.warning("worked")
 
-    house = cast(
-        House,
-        SimpleNamespace(
-            data_dir=tmp_path, stopping=False, now=lambda: 0,
-            watch=SimpleNamespace(tick=says), configure=SimpleNamespace(tidy=says), keyring=SimpleNamespace(tend=says),
-            rollups=SimpleNamespace(fold=says), overview=SimpleNamespace(tend=says), hold=SimpleNamespace(tend=says),
-            nightly=SimpleNamespace(tick=says),
-            system=SimpleNamespace(ran=lambda *_: None),
-        ),
-    )  # fmt: skip
-
     async def story() -> None:
-        jobs = Jobs(house)
+        jobs = Jobs(housed(tmp_path, [], says))
         await asyncio.to_thread(jobs._each_minute)
         await asyncio.to_thread(jobs._each_minute)
         jobs.huey.storage.close()
 
     asyncio.run(story())
     ids_seen = [request for request, message in lines if message == "worked"]
-    assert len(ids_seen) >= 6
+    assert len(ids_seen) == 2 * len(PARTS)
     assert len(set(ids_seen)) == 2
     assert all(request.startswith("job-minute-") for request in ids_seen)
+
+
+def test_a_job_that_outlives_the_loop_leaves_nothing_half_begun(tmp_path: Path) -> None:
+    ran: list[tuple[str, bool]] = []
+
+    async def works(_: str) -> None:
+        return
+
+    async def story() -> Jobs:
+        return Jobs(housed(tmp_path, ran, works))
+
+    jobs = asyncio.run(story())
+    jobs._each_minute()
+    jobs.huey.storage.close()
+    gc.collect()  # a coroutine that nobody awaited complains here
+    assert [well for _, well in ran] == [False for _ in PARTS]
