@@ -74,8 +74,9 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 test: $(DASHBOARD) lint types bandit secrets ## a short form of every check: some 20 minutes on 2 cores
 	@.ci/need "chromium:chromium:the browser of the tests" "promtool:prometheus:what checks metrics, rules and dashboards"
 	$(NPM) run test
-	$(PY) -m pytest -n 3 --dist loadfile -m "not trial" $(ARGS)
+	$(PY) -m pytest -n 3 --dist loadfile -m "not trial" --junitxml=.build/tests.xml $(ARGS)
 	.ci/oldest quick
+	$(if $(ARGS),,$(PY) -m tests.gate ran test)
 
 lint: $(READY) $(MODULES) ## style, bans and who may import whom
 	.venv/bin/ruff check $(CODE)
@@ -115,6 +116,9 @@ trial: $(READY) $(DASHBOARD) ## the long rounds; ONLY=word picks some; their raw
 
 trial-load: ## ten minutes of a team's load beside a million events
 	@$(MAKE) --no-print-directory trial ONLY=test_load
+
+gate: $(READY) $(DASHBOARD) ## is it ready: every check, one verdict table; QUICK=1 runs again only what has not gone well on these files
+	@$(PY) -m tests.gate $(if $(QUICK),--quick) $(ARGS)
 
 bench: $(READY) ## how fast it is here: written to docs/reference/benchmarks.md
 	@.ci/need "wrk:wrk:the load generator of the benchmark"
@@ -156,4 +160,4 @@ clean: ## remove everything that make made
 	rm -rf .venv .build dist build signalcraft/http/static web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help build demo dev web test lint types bandit secrets audit test-oldest trial bench gen screenshots fmt lock clean
+.PHONY: help build demo dev web test lint types bandit secrets audit test-oldest trial gate bench gen screenshots fmt lock clean
