@@ -13,6 +13,7 @@ from signalcraft.cli import (
     audit,
     backup,
     digest,
+    docs,
     drill,
     faults,
     files,
@@ -95,6 +96,7 @@ for _command in (
     migrating.migrate,
     upgrading.upgrade,
     upgrading.rollback,
+    docs.docs,
     shows.openapi,
     shows.version,
 ):

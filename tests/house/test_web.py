@@ -126,7 +126,7 @@ def test_a_wheel_builds_the_dashboard_where_it_is_missing(tmp_path: Path) -> Non
         ):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
-    shutil.copytree(ROOT / "docs/runbooks", root / "docs/runbooks")
+    shutil.copytree(ROOT / "docs", root / "docs")
     (root / "web").mkdir()
     static = "../signalcraft/http/static"
     build = (

@@ -16,7 +16,7 @@ from tests.world import World
 OPEN = {
     "/health", "/health/live", "/health/ready", "/health/startup", "/live", "/ready", "/api/openapi.json",
     "/api/errors", "/api/docs", "/api/docs/{name:str}", "/webhooks/slack/actions", "/answer/{token:str}", "/",
-    "/share/{token:str}", "/docs/runbooks/{name:str}",
+    "/share/{token:str}", "/docs", "/docs/{name:path}",
 }  # fmt: skip
 
 

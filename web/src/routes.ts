@@ -65,5 +65,5 @@ export function leaveToTheBrowser(event: MouseEvent): void {
   if (!link) return;
   asked.address = link.href;
   const held = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button !== 0;
-  if (held || /^\/(api|health|metrics|live|ready|share|answer)(\/|$)/.test(link.pathname)) event.stopPropagation();
+  if (held || /^\/(api|health|metrics|live|ready|share|answer|docs)(\/|$)/.test(link.pathname)) event.stopPropagation();
 }

@@ -20,6 +20,7 @@ export const texts = {
   account: 'Account',
   signOut: 'Sign out',
   theme: { label: 'Theme', light: 'Light', dark: 'Dark', system: 'As the system' },
+  help: { page: 'Help for this page', short: 'Help' },
   version: (version: string) => `Version ${version}`,
   live: {
     live: 'Live',
