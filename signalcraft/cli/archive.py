@@ -148,6 +148,8 @@ def worker(database: Path, root: Path) -> None:
     Example:
       signalcraft archive worker DATABASE ROOT
     """
+    from signalcraft.storage import children
     from signalcraft.storage.archive.worker import serve
 
+    children.end_with_parent()
     serve(database, root, sys.stdin.buffer, sys.stdout.buffer)

@@ -208,8 +208,10 @@ def work() -> int:
     Example:
       signalcraft backup work < job.json
     """
+    from signalcraft.storage import children
     from signalcraft.storage.backup import child
 
+    children.end_with_parent()
     return child.work(sys.stdin.buffer, sys.stdout.buffer)
 
 

@@ -30,29 +30,38 @@ _KEPT: Final = 200
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option("--since", metavar="WHEN", help="From then on: 15m, 2h, 3d, or 2026-03-01T10:00:00Z. [default: the end]")
 @click.option("--level", type=click.Choice(LEVELS), default="info", show_default=True, help="This level and above.")
+@click.option("--find", metavar="WORD", help="Only lines that hold it (a request id, a route), of every day kept.")
 @as_json
 @where(workspace=False)
-def logs(where: Where, follow: bool, since: str | None, level: str, as_json: bool) -> int:
+def logs(where: Where, follow: bool, since: str | None, level: str, find: str | None, as_json: bool) -> int:
     """Show the log: from log.file where that is set, else from the journal of its systemd service, else the latest
     warnings that the running process remembers.
 
     \b
     Example:
       signalcraft logs --since 2h --level warning
+      signalcraft logs --find 9f2c41d0-1a
       signalcraft logs -f
     """
+    if find is not None and (follow or not find.strip()):
+        raise Invalid("--find takes a word, and looks at what is there: not together with --follow", path="--find")
     settings = where.loaded().settings
     from_s = _from(since)
     if settings.log.file:
-        lines = _of_files(Path(settings.log.file), from_s, follow=follow)
+        path = Path(settings.log.file)
+        lines = _of_files(path, from_s, follow=follow) if find is None else _found(path, from_s, find)
     else:
         unit = _unit(settings.data.path)
         if unit and shutil.which("journalctl"):
-            return _journal(unit, from_s, level, follow=follow)
+            return _journal(unit, from_s, level, follow=follow, find=find)
         note("Neither log.file nor a systemd service: these are the latest warnings that the process remembers.")
-        lines = _remembered(settings.data.path, follow=follow)
+        lines = (
+            one for one in _remembered(settings.data.path, follow=follow) if find is None or find in json.dumps(one)
+        )
     try:
-        _show(lines, from_s, LEVELS.index(level), as_json=as_json, whole=since is not None or follow)
+        _show(
+            lines, from_s, LEVELS.index(level), as_json=as_json, whole=since is not None or follow or find is not None
+        )
     except KeyboardInterrupt:
         pass
     return 0
@@ -84,20 +93,37 @@ def _unit(data_dir: Path) -> str:
         return unit_of(int(client.get("/control/info")["pid"]))
 
 
-def _journal(unit: str, from_s: float, level: str, *, follow: bool) -> int:
+def _journal(unit: str, from_s: float, level: str, *, follow: bool, find: str | None = None) -> int:
     """The journal's own words: it knows the service's lines, each a JSON object."""
+    from signalcraft.storage import children
+
     words = ["journalctl", "--unit", unit, "--output", "cat", "--no-pager", "--priority", _PRIORITY[level]]
-    words += ["--since", f"@{int(from_s)}"] if from_s else ["--lines", str(_KEPT)]
-    return subprocess.run(words + (["--follow"] if follow else []), check=False).returncode  # noqa: S603
+    words += ["--since", f"@{int(from_s)}"] if from_s else ["--lines", str(_KEPT)] if find is None else []
+    words += [f"--grep={re.escape(find)}", "--case-sensitive=yes"] if find is not None else []
+    more = ["--follow"] if follow else []
+    return subprocess.run([*words, *more], env=children.environment(), check=False).returncode  # noqa: S603
+
+
+def _earlier(path: Path, day: str) -> list[Path]:
+    """The log's files of earlier days, the oldest first, that may hold something of this day or later."""
+    # A file is named after the last day in it.
+    found = re.compile(rf"{re.escape(path.name)}\.(\d{{4}}-\d\d-\d\d)(?:\.(\d+))?(?:\.gz)?")
+    dated = [(match[1], int(match[2] or 0), file) for file in _beside(path) if (match := found.fullmatch(file.name))]
+    return [file for date, _, file in sorted(dated) if date >= day]
+
+
+def _found(path: Path, from_s: float, word: str) -> Iterator[dict[str, Any]]:
+    """The lines that hold a word, of every file that may be asked for."""
+    from signalcraft.logs.finding import found_in
+
+    day = datetime.fromtimestamp(from_s, UTC).date().isoformat() if from_s else ""
+    files = [*_earlier(path, day), *([path] if path.is_file() else [])]
+    return (_parsed(line.decode("utf-8", "replace")) for line in found_in(files, word))
 
 
 def _of_files(path: Path, from_s: float, *, follow: bool) -> Iterator[dict[str, Any]]:
     """The lines of the log's files, the oldest first; those of earlier days where they may be asked for."""
-    # A file is named after the last day in it, so those of earlier days hold nothing from then on.
-    day = datetime.fromtimestamp(from_s, UTC).date().isoformat() if from_s else "9999"
-    found = re.compile(rf"{re.escape(path.name)}\.(\d{{4}}-\d\d-\d\d)(?:\.(\d+))?(?:\.gz)?")
-    dated = [(match[1], int(match[2] or 0), file) for file in _beside(path) if (match := found.fullmatch(file.name))]
-    for _, _, file in sorted(one for one in dated if one[0] >= day):
+    for file in _earlier(path, datetime.fromtimestamp(from_s, UTC).date().isoformat() if from_s else "9999"):
         with gzip.open(file, "rt", errors="replace") if file.suffix == ".gz" else file.open(errors="replace") as opened:
             yield from map(_parsed, opened)
     if not path.is_file():

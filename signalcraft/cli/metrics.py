@@ -97,8 +97,10 @@ def worker(database: Path) -> None:
     Example:
       signalcraft metrics worker DATABASE
     """
+    from signalcraft.storage import children
     from signalcraft.storage.rollups.worker import serve
 
+    children.end_with_parent()
     serve(database, sys.stdin.buffer, sys.stdout.buffer)
 
 
@@ -110,8 +112,10 @@ def answer() -> None:
     Example:
       signalcraft metrics answer
     """
+    from signalcraft.storage import children
     from signalcraft.storage.rollups import querying
 
+    children.end_with_parent()
     querying.answer()
 
 

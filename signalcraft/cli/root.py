@@ -98,6 +98,7 @@ for _command in (
     upgrading.rollback,
     docs.docs,
     shows.openapi,
+    shows.licences,
     shows.version,
 ):
     root.add_command(_command)

@@ -25,7 +25,7 @@ from signalcraft.errors import BadSetting
 SYSTEM_FILE = Path("/etc/signalcraft/signalcraft.toml")
 SYSTEM_DATA = Path("/var/lib/signalcraft")
 _SECRET_FILE_MAX = 65_536
-_NOT_SETTINGS = {f"{PREFIX}CONFIG"}
+_NOT_SETTINGS = {f"{PREFIX}CONFIG", f"{PREFIX}UNPACK_DIR"}  # the second is for the loader of the one-file program
 
 
 @dataclass(frozen=True, kw_only=True)

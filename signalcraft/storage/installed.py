@@ -106,6 +106,36 @@ class Place:
         except OSError as problem:
             raise Fault(f"{folder} cannot be written: {problem.strerror}") from None
 
+    def add_tree(self, tree: Path, version: str, sha256: str, now_ms: int) -> None:
+        """A folder that a package brought becomes a version, by hard links where the disk is the same: what runs keeps
+        its files when the package manager puts others in that folder. Raises Fault; what was there stays.
+        """
+        folder, draft = self.versions_dir / version, self.versions_dir / ".incoming"
+        note = Installed(version=version, sha256=sha256, installed_ms=now_ms, after=self._before(version))
+        try:
+            self.versions_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+            shutil.rmtree(draft, ignore_errors=True)
+            shutil.copytree(tree, draft, symlinks=True, copy_function=_linked)
+            before.write(draft / _NOTE, msgspec.json.encode(note))
+            (draft / _NOTE).chmod(0o644)
+            for path in (self.versions_dir, *(one for one in (draft, *draft.rglob("*")) if one.is_dir())):
+                path.chmod(0o755)
+            gone = self.versions_dir / ".gone"
+            shutil.rmtree(gone, ignore_errors=True)
+            if folder.exists():
+                folder.rename(gone)
+            draft.rename(folder)
+            copies.sync_folder(self.versions_dir)
+            shutil.rmtree(gone, ignore_errors=True)
+        except OSError as problem:
+            raise Fault(f"{folder} cannot be written: {problem.strerror}") from None
+
+    def _before(self, version: str) -> str:
+        """What a version follows: the one in use, or, where it is that itself, what it followed already."""
+        now = self.current()
+        known = {one.version: one.after for one in self.versions()}
+        return known.get(version, "") if now == version else now
+
     def switch(self, version: str) -> None:
         """That version is the one in use from now on. Raises Conflict where it is not there."""
         if not self.binary(version).is_file():
@@ -156,8 +186,7 @@ def find(prefix: Path | None) -> Place:
             "restart; its `signalcraft migrate check` tells beforehand what it will do to the database, and `serve` "
             "makes a backup before. Versions of the one-file program lie under a prefix of their own: --prefix DIR"
         )
-    here = Path(sys.executable)
-    real = here.resolve()
+    real = children.program_file().resolve()
     if real.parent.parent.name == _VERSIONS:
         return Place(real.parent.parent.parent)
     if (real.parent / "_internal").is_dir():
@@ -169,7 +198,7 @@ def find(prefix: Path | None) -> Place:
 
 def present() -> Place | None:
     """The same for the page that shows it; None where this program is not one of several versions."""
-    real = Path(sys.executable).resolve()
+    real = children.program_file().resolve()
     framed = getattr(sys, "frozen", False) and real.parent.parent.name == _VERSIONS
     return Place(real.parent.parent.parent) if framed else None
 
@@ -226,10 +255,20 @@ def systemctl(*words: str) -> None:
     found = shutil.which("systemctl")
     if found is None:
         raise Fault("systemctl is not on this box")
-    done = subprocess.run([found, *words], capture_output=True, text=True, check=False)  # noqa: S603  # our own words
+    done = subprocess.run(  # noqa: S603  # our own words
+        [found, *words], env=children.environment(), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise Fault(f"systemctl {' '.join(words)} failed: {said[-1] if said else done.returncode}")
+
+
+def _linked(source: str, target: str) -> str:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another disk, or one that knows no hard links
+        shutil.copy2(source, target)
+    return target
 
 
 def _link(place: Path, target: str) -> None:

@@ -1,8 +1,10 @@
-"""Which program this is, and which SQLite is on board."""
+"""Which program this is, what was written down when it was built, and which SQLite is on board."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -14,7 +16,12 @@ def sqlite() -> str:
     return apsw.sqlite_lib_version()
 
 
+def built() -> dict[str, Any]:
+    """What the build wrote down: commit, date, the versions it was built with; {} where this runs from its sources."""
+    stamp = Path(signalcraft.__file__).with_name("built.json")
+    return dict(json.loads(stamp.read_bytes())) if stamp.is_file() else {}
+
+
 def build() -> str:
-    """The commit that this program was built from, where the build wrote it down; "" where it runs from its sources."""
-    stamp = Path(signalcraft.__file__).with_name("build.txt")
-    return stamp.read_text("utf-8").strip() if stamp.is_file() else ""
+    """The commit that this program was built from; "" where it runs from its sources."""
+    return str(built().get("commit", ""))
