@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import tests.given  # noqa: F401  # it takes what is meant for the tests, before the rest of it goes
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_WEBHOOKS = ROOT.parent / "shared" / "fixtures" / "webhooks"
 

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, Self
 import httpx
 
 from signalcraft.demo.slack import SlackStandIn, StandInThread
+from tests.program import command
 from tests.trials.box import Box
 from tests.world import BOT_TOKEN, SIGNING_SECRET, Clock, World
 
@@ -32,15 +32,6 @@ SETTINGS = {
     "limits.sign_in_failures_per_15_minutes": "0",
     "outbound.allow": "127.0.0.0/8",
 }
-SEED = """
-import io, json, sys
-from signalcraft.cli.root import run
-folder, owner, password = sys.argv[1:]
-sys.stdin = io.TextIOWrapper(io.BytesIO(password.encode()))
-add = ["user", "add", owner, "--name", "Olga", "--role", "owner", "--password-stdin", "--data-dir", folder]
-assert run(add) == 0
-assert run(["apikey", "create", "--name", "journeys", "--scopes", "admin", "--json", "--data-dir", folder]) == 0
-"""
 
 
 class RealClock(Clock):
@@ -57,11 +48,15 @@ class RealClock(Clock):
 
 def seed(folder: Path) -> str:
     """A data directory with an owner in it; an API key that may everything."""
-    done = subprocess.run(
-        [sys.executable, "-c", SEED, str(folder), OWNER, PASSWORD], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    key: str = json.loads(done.stdout[done.stdout.index("{") :])["key"]
+    where = ("--data-dir", str(folder))
+    add = command("user", "add", OWNER, "--name", "Olga", "--role", "owner", "--password-stdin", *where)
+    create = command("apikey", "create", "--name", "journeys", "--scopes", "admin", "--json", *where)
+    said = ""
+    for words in (add, create):
+        done = subprocess.run(words, input=PASSWORD, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        said = done.stdout
+    key: str = json.loads(said)["key"]
     return key
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import httpx
 
+from tests.program import command
 from tests.world import free_port
 
-SERVE = (sys.executable, "-m", "signalcraft", "serve")
+SERVE = tuple(command("serve"))
 
 
 class Box:
@@ -39,7 +39,7 @@ class Box:
     def run(self, *args: str, stdin: bytes | None = None) -> str:
         """One command on this data directory; its standard output. Raises where it fails."""
         done = subprocess.run(
-            [sys.executable, "-m", "signalcraft", *args, "--data-dir", str(self.data_dir)],
+            command(*args, "--data-dir", str(self.data_dir)),
             env=self.env, input=stdin, capture_output=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr.decode()

@@ -20,6 +20,7 @@ import pytest
 
 from tests.cli.conftest import Box, free_port
 from tests.cli.test_recovery_sheet import Lost
+from tests.given import GIVEN
 from tests.trials.sheet import commands
 
 pytestmark = pytest.mark.trial
@@ -51,7 +52,7 @@ class Machine:
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    tool = os.environ.get(TOOL, "")
+    tool = GIVEN[TOOL]
     if not tool:
         pytest.skip(f"NOT RUN: a clean Debian is needed, and ${TOOL} names no program that makes one")
     it = Machine(tool)
