@@ -72,7 +72,8 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 
 # ---------------------------------------------------------------------------------------------------------- the checks
 test: $(DASHBOARD) lint types bandit secrets ## a short form of every check: some 20 minutes on 2 cores
-	@.ci/need "chromium:chromium:the browser of the tests" "promtool:prometheus:what checks metrics, rules and dashboards"
+	@.ci/need "chromium:chromium:the browser of the tests" "promtool:prometheus:what checks metrics, rules and dashboards" \
+		"shellcheck:shellcheck:what checks the scripts of the packages" "rpm:rpm:what looks into the .rpm"
 	$(NPM) run test
 	$(PY) -m pytest -n 3 --dist loadfile -m "not trial" --junitxml=.build/tests.xml $(ARGS)
 	.ci/oldest quick
@@ -124,6 +125,11 @@ bench: $(READY) ## how fast it is here: written to docs/reference/benchmarks.md
 	@.ci/need "wrk:wrk:the load generator of the benchmark"
 	$(PY) -m tests.bench
 
+# ------------------------------------------------------------------------------------------------------------ a release
+packages: $(READY) binary ## the .deb and the .rpm, beside the binary in .build/dist
+	@rm -f .build/dist/*.deb .build/dist/*.rpm
+	$(PY) packaging/nfpm/build.py .build/dist/signalcraft-dir .build/dist
+
 # --------------------------------------------------------------------------------------------------------- what is made
 # Each is written beside its place first: what fails half-way leaves the old page.
 gen: $(READY) $(MODULES) ## everything that is generated: the sample of the settings, reference pages, types
@@ -160,4 +166,4 @@ clean: ## remove everything that make made
 	rm -rf .venv .build dist build signalcraft/http/static web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help build demo dev web test lint types bandit secrets audit test-oldest trial gate bench gen screenshots fmt lock clean
+.PHONY: packages help build demo dev web test lint types bandit secrets audit test-oldest trial gate bench gen screenshots fmt lock clean

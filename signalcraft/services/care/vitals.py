@@ -26,6 +26,7 @@ FORECAST_LEAST_MS: Final = 15 * 60_000
 """How long the disk must have been watched before it is said when it will be full."""
 _TIME_ERROR: Final = 5
 _CGROUP: Final = Path("/sys/fs/cgroup")
+_TIMESYNC: Final = Path("/run/systemd/timesync")
 
 
 class Memory(Struct, frozen=True):
@@ -215,8 +216,12 @@ class _Timex(ctypes.Structure):
     )
 
 
-def kernel_clock() -> tuple[bool | None, float | None]:
-    """Whether the kernel says that the clock is kept right, and by how many seconds it may be wrong; None: unknown."""
+def kernel_clock(timesync: Path = _TIMESYNC) -> tuple[bool | None, float | None]:
+    """Whether the kernel says that the clock is kept right, and by how many seconds it may be wrong; None: unknown.
+
+    A service that may not set the clock may not ask the kernel either (ProtectClock= of systemd.exec(5)): then it goes
+    by the mark of systemd-timesyncd, where that is what keeps the clock.
+    """
     try:
         call = ctypes.CDLL(None, use_errno=True).adjtimex
     except (OSError, AttributeError):
@@ -224,5 +229,5 @@ def kernel_clock() -> tuple[bool | None, float | None]:
     timex = _Timex()
     state = call(ctypes.byref(timex))
     if state < 0:
-        return None, None
+        return ((timesync / "synchronized").exists() if timesync.is_dir() else None), None
     return state != _TIME_ERROR, timex.maxerror / 1_000_000
