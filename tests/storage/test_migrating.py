@@ -37,8 +37,8 @@ class Old:
             db.stop()
 
     def way(self, **more: object) -> migrating.Way:
-        options = {"now": lambda: NOW_MS, "say": self.said.append, **more}
-        return migrating.Way(data_dir=self.data_dir, program="9.9.9", **options)  # type: ignore[arg-type]
+        options = {"now": lambda: NOW_MS, "say": self.said.append, "program": "9.9.9", **more}
+        return migrating.Way(data_dir=self.data_dir, **options)  # type: ignore[arg-type]
 
     def digest(self) -> str:
         """Of everything in the database file; nobody has it open."""
@@ -224,6 +224,102 @@ def test_a_start_that_failed_is_refused_with_the_same_words_for_ten_minutes(
         old.up(now=lambda: NOW_MS + 60_000)
     assert old.up(now=lambda: NOW_MS + 60_000, insist=True)
     assert migrating.failed(old.data_dir) is None
+
+
+@pytest.mark.parametrize("other", [{"now": lambda: NOW_MS + 600_000}, {"program": "9.9.10"}])
+def test_after_ten_minutes_and_by_another_program_it_is_tried_again(
+    old: Old, more: Callable[[str], None], other: dict[str, object]
+) -> None:
+    more("alter table nowhere add column x integer;")
+    with pytest.raises(Conflict, match="no such table"):
+        old.up()
+    more(GOOD)
+    with pytest.raises(Conflict, match="tried 599 s ago"):
+        old.up(now=lambda: NOW_MS + 599_999)
+    assert old.up(**other)
+
+
+def test_the_steps_come_in_order(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy is checked, migrated, checked again; then the backup is checked; then the database is migrated."""
+    order: list[str] = []
+
+    def noted(where: object, name: str, what: Callable[..., str]) -> None:
+        real = getattr(where, name)
+
+        def noting(*args: object, **more: object) -> object:
+            order.append(what(*args))
+            return real(*args, **more)
+
+        monkeypatch.setattr(where, name, noting)
+
+    noted(copies, "verified", lambda path: "copy read" if path.name.startswith(".scratch") else "backup read")
+    noted(rehearsal, "_applied", lambda *_: "copy migrated")
+    noted(migrating, "_applied", lambda *_: "migrated")
+    noted(migrating, "sound_after", lambda *_: "read")
+    old.up(works=lambda _: order.append("used"))
+    assert order == ["copy read", "copy migrated", "copy read", "backup read", "migrated", "read", "used"]
+
+
+def test_a_database_that_is_not_sound_afterwards_is_put_back(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(database: Path, to: int) -> None:
+        raise Damaged("a page is missing")
+
+    monkeypatch.setattr(migrating, "sound_after", damaged)
+    with pytest.raises(Fault, match=r"was undone, the database is as before/.* has it: a page is missing"):
+        old.up()
+    assert rehearsal.level_of(old.file) == old.level
+
+
+def test_a_way_back_that_fails_says_what_to_restore(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+    def works(_: Db) -> None:
+        raise ValueError("no such column")
+
+    monkeypatch.setattr(before, "give_back", lambda source, target: None)
+    with pytest.raises(Fault, match=r"and so did the way back: restore before/0010-"):
+        old.up(works=works)
+
+
+def test_another_shape_than_the_programs_is_refused(old: Old) -> None:
+    connection = apsw.Connection(str(old.file))
+    connection.execute("create table of_somebody_else (id integer primary key)").fetchall()
+    connection.close()
+    was = old.digest()
+    with pytest.raises(Conflict, match="table of_somebody_else is not as this program makes it"):
+        old.up()
+    assert old.digest() == was
+
+
+def test_a_number_that_did_not_move_is_refused(tmp_path: Path) -> None:
+    db = Db(tmp_path / "it.db")
+    migrate.up(db)
+    with db.direct() as tx:
+        migrate.check(tx)
+        tx.run("pragma user_version = 3")
+        with pytest.raises(Conflict, match=f"says schema 3, not {NEXT}"):
+            migrate.check(tx)
+    db.stop()
+
+
+def test_a_backup_is_of_the_schema_that_it_says_and_names_who_served_it(old: Old) -> None:
+    connection = apsw.Connection(str(old.file))
+    connection.execute("insert or replace into fact values (?, '1.2.3')", (migrating.PROGRAM,)).fetchall()
+    connection.close()
+    with pytest.raises(Damaged, match="says schema 10, not 9"):
+        before.keep(old.file, old.data_dir, schema=9, program="", to=11, now_ms=NOW_MS)
+    assert old.left() == []
+    old.up()
+    (kept,) = before.kept(old.data_dir)
+    assert (kept.program, kept.file.startswith("0010-1.2.3-")) == ("1.2.3", True)
+
+
+def test_what_root_makes_belongs_to_whom_the_data_belong(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sudo signalcraft migrate up` must leave a service that may use what it made."""
+    given: list[str] = []
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("os.chown", lambda path, uid, gid: given.append(Path(path).name))
+    old.up()
+    (kept,) = before.kept(old.data_dir)
+    assert {"before", kept.file, f"{kept.file}.json{copies.PART}"} <= set(given)
 
 
 def test_a_long_migration_says_so(old: Old) -> None:

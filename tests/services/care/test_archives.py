@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from signalcraft.domain.group import SYSTEM
 from signalcraft.domain.subject import Subject
@@ -89,13 +90,20 @@ def test_a_month_comes_back_as_it_was_and_stays_for_a_while(aged: Aged) -> None:
             assert aged.all(table, "1") == [row for row in rows if row[column] == first], table
     assert [row for row in before["event"] if row[3] == first] == aged.all("event")
     assert came not in {one.month for one in aged.retention.shelf(1).read().files if one.table != "audit"}
-    # The next nights leave it alone, and when its time is over it goes again.
-    aged.night()
-    assert aged.there("alert_group", first)
+    assert done.until_ms == aged.now_ms + 30 * DAY_MS
+    # The next nights leave all of it alone for 30 days, and when its time is over it goes again.
+    came_back = {table: aged.count(table) for table in TABLES if table != "journal"}
+    assert (came_back["delivery"], came_back["escalation"], came_back["inbox"]) == (1, 1, 5)
+    for days in (0, 1, 28):
+        aged.now_ms += days * DAY_MS
+        aged.night()
+        assert {table: aged.count(table) for table in came_back} == came_back, days
     assert not aged.there("alert_group", second)
-    aged.now_ms += 31 * DAY_MS
+    aged.now_ms += DAY_MS
     aged.night()
     assert not aged.there("alert_group", first)
+    assert {table for table in came_back if aged.count(table)} == set()
+    assert aged.count("restored") == 0
     assert aged.archived("alert_group") == 2
     assert aged.archived("event") == 7
 
@@ -120,6 +128,43 @@ def test_a_restore_that_was_cut_off_is_done_again(aged: Aged, monkeypatch: pytes
     monkeypatch.setattr(store, "put_back", real)
     assert asyncio.run(archives(aged).restore(1, SYSTEM, month(aged, 95))).rows["event"] == 5
     assert (aged.count("alert_group"), aged.count("event")) == (1, 5)
+
+
+def test_rows_that_did_not_all_come_back_stay_in_the_archive(aged: Aged, monkeypatch: pytest.MonkeyPatch) -> None:
+    from signalcraft.storage import retention as store
+
+    aged.group(95, events=5)
+    aged.night()
+    real = store.put_back
+    monkeypatch.setattr(
+        store, "put_back", lambda tx, table, columns, rows, *rest: real(tx, table, columns, rows[1:], *rest)
+    )
+    with pytest.raises(Damaged, match="could not be put back whole: it stays in the archive"):
+        asyncio.run(archives(aged).restore(1, SYSTEM, month(aged, 95)))
+    assert (aged.archived("event"), aged.archived("alert_group")) == (5, 1)
+
+
+def test_a_month_that_a_run_is_at_work_on_is_not_put_back(aged: Aged) -> None:
+    aged.group(95)
+    aged.night()
+    shelf = aged.retention.shelf(1)
+    entry = next(one for one in shelf.read().files if one.table == "event")
+    shelf.add(structs.replace(entry, state="pending"))
+    with pytest.raises(Conflict, match="is not complete yet"):
+        asyncio.run(archives(aged).restore(1, SYSTEM, month(aged, 95)))
+    assert aged.count("event") == 0
+
+
+def test_the_audit_log_of_a_month_stays_in_the_archive(tmp_path: Path) -> None:
+    with Aged(tmp_path, audit_days=60) as aged:
+        aged.audit(95)
+        aged.group(95)
+        aged.night()
+        assert "audit" not in asyncio.run(archives(aged).restore(1, SYSTEM, month(aged, 95))).rows
+        assert aged.archived("audit") == 1
+        assert asyncio.run(aged.retention._audit.verify(1)).holds
+        with pytest.raises(NotFound):
+            asyncio.run(archives(aged).restore(1, SYSTEM, month(aged, 95)))
 
 
 def test_what_is_not_there_or_not_whole_is_not_put_back(aged: Aged) -> None:
@@ -164,6 +209,8 @@ def test_the_archive_is_searched(aged: Aged) -> None:
     months = asyncio.run(archives(aged).months(1))
     assert months[0].month > months[-1].month
     assert months[0].rows["alert_group"] == 2
+    rows = asyncio.run(archives(aged).search(2, Wanted()))
+    assert [row["title"] for row in rows] == ["timeout of the second workspace"]
 
 
 def test_a_person_is_taken_out_of_the_archive_too(aged: Aged) -> None:
