@@ -73,7 +73,8 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 # ---------------------------------------------------------------------------------------------------------- the checks
 test: $(DASHBOARD) lint types bandit secrets ## a short form of every check: some 20 minutes on 2 cores
 	@.ci/need "chromium:chromium:the browser of the tests" "promtool:prometheus:what checks metrics, rules and dashboards" \
-		"shellcheck:shellcheck:what checks the scripts of the packages" "rpm:rpm:what looks into the .rpm"
+		"shellcheck:shellcheck:what checks the scripts of the packages" "rpm:rpm:what looks into the .rpm" \
+		"caddy:caddy:the front door with config/Caddyfile" "nginx:nginx-light:the front door with config/nginx.conf"
 	$(NPM) run test
 	$(PY) -m pytest -n 3 --dist loadfile -m "not trial" --junitxml=.build/tests.xml $(ARGS)
 	.ci/oldest quick

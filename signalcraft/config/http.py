@@ -44,6 +44,15 @@ class Http(Section, frozen=True):
             form="listen_or_none",
         ),
     ] = ""
+    acme_webroot: Annotated[
+        str,
+        says(
+            "A folder that an ACME client (certbot, lego: `--webroot`) writes its answers to a certificate authority "
+            "in; `redirect_listen` serves what lies in its .well-known/acme-challenge. Empty: none. For example "
+            '"/var/www/signalcraft".',
+            form="directory",
+        ),
+    ] = ""
     tls_certificate: Annotated[
         str,
         says(

@@ -44,6 +44,8 @@ def _tls(settings: Settings) -> Wrong:
         yield "http.redirect_listen", "needs http.tls_certificate: there is no HTTPS here to send anybody to"
     if http.redirect_listen and http.redirect_listen == http.listen and not http.listen.endswith(":0"):
         yield "http.redirect_listen", "must be another address than http.listen, which speaks HTTPS"
+    if http.acme_webroot and not http.redirect_listen:
+        yield "http.acme_webroot", "needs http.redirect_listen: certificate authorities ask on port 80, by plain HTTP"
     if http.tls_certificate and http.public_url.startswith("http:"):
         yield "http.public_url", "must begin with https: where http.tls_certificate is set: links would go in the clear"
 

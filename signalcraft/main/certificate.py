@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _DAY_MS = 86_400_000
 SOON_DAYS = 21
-"""Before its end by so much, a certificate that renews itself would have been renewed."""
+"""Before its end by so much, a certificate that renews itself would have been renewed; a short-lived one with a
+quarter of its life left."""
 _FILE_MAX = 1 << 20
 _RSA_BITS = range(2048, 4097)
 _CURVES = ("secp256r1", "secp384r1")
@@ -38,7 +39,7 @@ class Certificate(Struct, frozen=True):
             found.append("the certificate has expired: nobody who checks it can reach this box; renew it, then SIGHUP")
         elif now_ms < self.from_ms:
             found.append("the certificate is not valid yet: look at its dates and at this box's clock")
-        elif self.until_ms - now_ms < SOON_DAYS * _DAY_MS:
+        elif self.until_ms - now_ms < min(SOON_DAYS * _DAY_MS, (self.until_ms - self.from_ms) // 4):
             days = (self.until_ms - now_ms) // _DAY_MS
             found.append(f"the certificate ends in {days} days: renew it, then send SIGHUP")
         host = (urlsplit(public_url).hostname or "").lower()

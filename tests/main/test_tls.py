@@ -235,6 +235,8 @@ def test_a_file_that_is_not_there_is_told_with_the_settings(tmp_path: Path) -> N
         (5, 85, "https://localhost", "ends in 4 days"),
         (90, 1, "https://alerts.example.com", "is for localhost, 127.0.0.1, not for alerts.example.com"),
         (90, 1, "https://localhost", ""),
+        (13, 32, "https://localhost", ""),  # of 45 days, as authorities give them from 2028 on
+        (10, 35, "https://localhost", "ends in 9 days"),
     ],
 )
 def test_what_is_wrong_with_a_certificate_is_a_warning(
