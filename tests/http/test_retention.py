@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,8 @@ def test_a_resolved_group_goes_is_found_in_the_archive_and_comes_back(world: Wor
     run = night(world)
     assert (run["state"], run["figures"]["errors"], run["figures"]["alert_group_archived"]) == ("ok", 0, 1)
     assert run["figures"]["longest_ms"] < 50
+    prunes = ("statements", "sessions", "audit_ends", "security", "own_errors", "vacuum")
+    assert {f"{name}_ms" for name in prunes} <= run["figures"].keys()
     assert world.api.get(f"/api/alert-groups/{group['id']}").status_code == 404
     assert world.api.get(f"/api/events/{event['event_id']}").status_code == 404
     assert world.groups() == []
@@ -95,6 +98,8 @@ def test_a_resolved_group_goes_is_found_in_the_archive_and_comes_back(world: Wor
     done = world.post("/api/archive/restore", {"month": "2026-03"})
     assert done["done"]
     assert done["rows"]["alert_group"] == 1
+    kept_until = datetime.fromisoformat(done["kept_until"]).timestamp() * 1000
+    assert kept_until == world.clock.at_ms + 30 * 86_400_000
     back = world.get(f"/api/alert-groups/{group['id']}")
     assert (back["title"], back["status"], back["count"]) == (group["title"], "resolved", 1)
     assert world.api.get(f"/api/events/{event['event_id']}/payload").status_code == 200

@@ -132,11 +132,13 @@ def test_without_room_for_the_archive_nothing_is_deleted_and_it_is_said(tmp_path
 
     with Aged(tmp_path, Full) as aged:
         aged.group(91)
+        message = aged.delivery(31)
         before = aged.all("event")
         with pytest.raises(Fault, match="the disk is full"):
             aged.night()
         assert aged.all("event") == before
         assert aged.count("alert_group") == 1
+        assert not aged.there("delivery", message), "what had room went all the same"
         said = aged.alarms.wrong["retention_failed"]
         assert "the disk is full" in str(said)
         aged.retention._hand = Inline
