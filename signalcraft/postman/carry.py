@@ -7,13 +7,15 @@ import ssl
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from signalcraft.domain.addresses import Allowed
-from signalcraft.domain.delivery import HttpCall, Reply, Step
+from signalcraft.domain.delivery import HttpCall, Mail, Reply, Step
 from signalcraft.postman.names import Resolve, resolve
 
 if TYPE_CHECKING:
     from signalcraft.postman.calls import Caller
+    from signalcraft.postman.probe import Seen
 
 
 class Postman:
@@ -51,6 +53,27 @@ class Postman:
         from signalcraft.postman.mail import hand_over
 
         return await hand_over(step, self.tls, self._allowed, self._look_up)
+
+    async def look(self, url: str, *, private_ok: bool = False) -> Seen:
+        """The line to an address, with its certificate. Nothing is said on it."""
+        from signalcraft.postman.probe import look
+
+        parts = urlsplit(url)
+        secure = parts.scheme == "https"
+        return await look(
+            parts.hostname or "",
+            parts.port or (443 if secure else 80),
+            await asyncio.to_thread(lambda: self.tls) if secure else None,
+            allowed=None if private_ok else self._allowed,
+            look_up=self._look_up,
+        )
+
+    async def knock(self, mail: Mail) -> Reply:
+        """The line to a mail's server, signed in to where the mail says so. Nothing is mailed."""
+        await asyncio.to_thread(self._load_mail)
+        from signalcraft.postman.mail import knock
+
+        return await knock(mail, self.tls, self._allowed, self._look_up)
 
     async def _opened(self) -> tuple[Caller, Caller]:
         async with self._loading:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 
 import aiosmtplib
 import msgspec
@@ -52,8 +53,8 @@ class _Talk:
             tls_context=tls,
         )
 
-    async def say(self, addresses: list[str]) -> str:
-        """Hands the mail over; the server's last words. Raises what aiosmtplib raises, _Lacks and _Refused."""
+    async def greet(self, addresses: list[str]) -> None:
+        """As far as a mail could be begun. Raises what aiosmtplib raises, _Lacks and _Refused."""
         client, mail = self.client, self.mail
         await client.connect(sock=await _connected(addresses, mail), port=None)
         await client.ehlo()
@@ -65,6 +66,11 @@ class _Talk:
         if mail.username:
             self.phase = "auth"
             await self._sign_in()
+
+    async def say(self, addresses: list[str]) -> str:
+        """Hands the mail over; the server's last words. Raises the same."""
+        client, mail = self.client, self.mail
+        await self.greet(addresses)
         self.phase = "mail"
         await client.mail(mail.sender)
         self.phase = "rcpt"
@@ -131,6 +137,26 @@ async def hand_over(mail: Mail, tls: ssl.SSLContext, allowed: Allowed, look_up: 
     """Reply.status is the SMTP code that settled it, its body {"text", "refused"}, its headers `smtp-phase` and, where
     the server does not offer what the settings ask for, `smtp-lacks`. Never raises, but for cancellation.
     """
+    return await _talked(mail, tls, allowed, look_up, lambda talk, addresses: talk.say(addresses))
+
+
+async def knock(mail: Mail, tls: ssl.SSLContext, allowed: Allowed, look_up: Resolve) -> Reply:
+    """The same as far as signing in: nothing is mailed."""
+
+    async def greeted(talk: _Talk, addresses: list[str]) -> str:
+        await talk.greet(addresses)
+        return ""
+
+    return await _talked(mail, tls, allowed, look_up, greeted)
+
+
+async def _talked(
+    mail: Mail,
+    tls: ssl.SSLContext,
+    allowed: Allowed,
+    look_up: Resolve,
+    what: Callable[[_Talk, list[str]], Awaitable[str]],
+) -> Reply:
     # The library would take an address apart and send what it makes of it; a line's end in one is a command.
     if any(not a.isascii() or not a.isprintable() or set(a) & set("<> ") for a in (mail.sender, *mail.recipients)):
         return Reply(status=0, error="the mail cannot be sent: an address in it is not valid")
@@ -140,7 +166,7 @@ async def hand_over(mail: Mail, tls: ssl.SSLContext, allowed: Allowed, look_up: 
         return Reply(status=0, error="the mail cannot be sent: its server's name is not valid")
     try:
         async with asyncio.timeout(mail.timeout_s):
-            text = await talk.say(await addresses_of(mail.host, mail.port, allowed, look_up))
+            text = await what(talk, await addresses_of(mail.host, mail.port, allowed, look_up))
     except Exception as fault:
         return _fault(talk, fault)
     else:

@@ -18,7 +18,7 @@ from typing import Final
 from signalcraft.config import Settings
 from signalcraft.errors import BadSetting, Conflict, Invalid
 from signalcraft.storage import rotation
-from signalcraft.storage.db import Db
+from signalcraft.storage.db import Db, Tx
 from signalcraft.storage.vault import CHECK, KEY_BYTES, KEY_FILE, NEXT, CannotOpen, Vault, check_of, shown, wrong_key
 
 NEXT_FILE: Final = "master.key.next"
@@ -35,7 +35,19 @@ def open_vault(settings: Settings, data_dir: Path, db: Db) -> Vault:
     """
     keys = _keys_given(settings) or _keys_in_files(data_dir) or [_made(data_dir / KEY_FILE, db)]
     with db.direct() as tx:
-        facts: dict[str, str] = dict(tx.all("select name, value from fact where name in (?, ?)", (CHECK, NEXT)))
+        return _vault_of(settings, keys, tx)
+
+
+def look(settings: Settings, data_dir: Path, reader: Tx) -> Vault:
+    """The same for somebody who looks from outside: nothing is made or locked. Raises BadSetting."""
+    keys = _keys_given(settings) or _keys_in_files(data_dir)
+    if not keys:
+        raise BadSetting(f"the master key is missing: {data_dir / KEY_FILE} is not there", path=SETTING)
+    return _vault_of(settings, keys, reader)
+
+
+def _vault_of(settings: Settings, keys: list[bytes], tx: Tx) -> Vault:
+    facts: dict[str, str] = dict(tx.all("select name, value from fact where name in (?, ?)", (CHECK, NEXT)))
     known = {check_of(key): key for key in keys}
     holds, coming = facts.get(CHECK), facts.get(NEXT)
     if holds is None:

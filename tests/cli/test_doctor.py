@@ -1,0 +1,476 @@
+"""`signalcraft doctor`: each fault is planted and found; beside a running process and without one."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signalcraft.cli.client import answers
+from signalcraft.cli.doctor.outside import LOOKS
+from signalcraft.cli.doctor.report import text
+from signalcraft.cli.root import run
+from signalcraft.demo.slack.standin import BOT_TOKEN
+from signalcraft.services.kinds import CHANNEL_KINDS
+from signalcraft.storage import masterkey, runs
+from signalcraft.storage.db import Db
+from tests.cli.conftest import Box, free_port, now_ms
+from tests.main.pairs import pair
+from tests.standins import LoopThread, Receiver, SlackStandIn, SmtpStandIn, StandInThread
+
+HOUR_MS = 3_600_000
+
+
+class Patient:
+    """A machine with one Slack channel, and what the doctor says of it, in this process: some 40 starts would take
+    minutes."""
+
+    def __init__(self, box: Box, slack: SlackStandIn) -> None:
+        self.box = box
+        self.slack = slack
+        self.env = {"SIGNALCRAFT_SLACK__API_URL": slack.base_url, "SIGNALCRAFT_OUTBOUND__ALLOW": "127.0.0.1"}
+        # The service of this machine, were there one, is not the one of these tests.
+        (box.root / "bin").mkdir()
+        self.systemctl("exit 1")
+
+    def systemctl(self, script: str) -> None:
+        """What `systemctl` does here."""
+        file = self.box.root / "bin" / "systemctl"
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+        self.env["PATH"] = f"{file.parent}:/usr/bin:/bin"
+
+    def has(self, *tables: str) -> None:
+        """Applies a file."""
+        (self.box.root / "it.toml").write_text("\n".join(tables))
+        self.box.run("apply", "it.toml", env=self.env)
+
+    def says(self, *options: str, **settings: str) -> dict[str, tuple[str, str]]:
+        """Status and detail of each check; the exit code is held against the worst of them."""
+        code, out, err = self.told("--json", *options, **settings)
+        assert err == ""
+        said = json.loads(out)
+        checks = {one["name"]: (one["status"], one["detail"]) for one in said["checks"]}
+        worst = max(("ok", "warning", "fault").index(status) for status, _ in checks.values())
+        assert (code, said["status"]) == (worst, ("ok", "warning", "fault")[worst])
+        return checks
+
+    def told(self, *options: str, **settings: str) -> tuple[int, str, str]:
+        """Exit code, standard output and error."""
+        out, err = io.StringIO(), io.StringIO()
+        more = {f"SIGNALCRAFT_{key.upper()}": value for key, value in settings.items()}
+        kept = os.umask(0o077)
+        try:
+            with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+                for name in set(os.environ) - set(self.box.env):
+                    patch.delenv(name)
+                for name, value in {**self.box.env, **self.env, **more}.items():
+                    patch.setenv(name, value)
+                code = run(["doctor", *options])
+        finally:
+            os.umask(kept)
+        return code, out.getvalue(), err.getvalue()
+
+    def expects(self, name: str, status: str, words: str, **settings: str) -> None:
+        """That one check says so."""
+        checks = self.says(**settings)
+        assert name in checks, checks
+        assert checks[name][0] == status, checks[name]
+        assert words in checks[name][1], checks[name]
+
+
+def origin(other: Receiver) -> str:
+    """Where a server that is not ours listens."""
+    return other.url.removesuffix("/hook")
+
+
+def slack_channel(token: str = BOT_TOKEN) -> str:
+    return f'[[channels]]\nname = "oncall"\nkind = "slack"\nbot_token = "{token}"\nchannel = "C0ONCALL"\n'
+
+
+@pytest.fixture
+def slack() -> Iterator[SlackStandIn]:
+    with StandInThread(SlackStandIn(now_ms, channels=["oncall"])) as running:
+        yield running.it
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with one Slack channel, made once."""
+    box = Box(tmp_path_factory.mktemp("before"))
+    (box.root / "it.toml").write_text(slack_channel())
+    box.run("apply", "it.toml")
+    return box.data
+
+
+@pytest.fixture
+def patient(box: Box, slack: SlackStandIn, before: Path) -> Patient:
+    shutil.copytree(before, box.data)
+    return Patient(box, slack)
+
+
+def test_a_sound_box_has_no_fault_and_every_check_is_there(either: Box, slack: SlackStandIn) -> None:
+    """The same checks beside a running process and alone, a line each, and nobody is told anything."""
+    it = Patient(either, slack)
+    it.has(slack_channel())
+    listen = either.url.removeprefix("http://") or f"127.0.0.1:{free_port()}"
+    checks = it.says(http__listen=listen, http__public_url=either.url or "http://localhost:1")
+    assert {name: detail for name, (status, detail) in checks.items() if status == "fault"} == {}
+    assert {
+        *("settings", "data directory", "database", "master key", "backups", "restore drill", "replica", "disk"),
+        *("clock", "ports", "systemd", "service", "dns", "public url", "channel oncall"),
+    } <= set(checks)
+    assert checks["service"][1].startswith("SignalCraft " if either.url else "nothing serves")
+    assert [call.method for call in slack.calls if call.method != "auth.test"] == []
+    lines = either.run("doctor", env={**it.env, "SIGNALCRAFT_HTTP__LISTEN": listen}, code=1).stdout.splitlines()
+    assert all(line.split()[0] in ("ok", "warning", "fault") for line in lines[:-1])
+    assert lines[-1].startswith(f"{len(lines) - 1} checks: 0 faults, ")
+
+
+def test_it_changes_nothing_where_there_is_nothing(box: Box, slack: SlackStandIn) -> None:
+    checks = Patient(box, slack).says()
+    assert checks["data directory"][0] == "warning"
+    assert checks["database"][0] == "warning"
+    assert not box.data.exists()
+
+
+# -- settings and environment -----------------------------------------------------------------------------------------
+
+
+def test_environment_a_setting_that_cannot_be_used(patient: Patient) -> None:
+    patient.expects("settings", "fault", "http.listen", http__listen="nowhere")
+
+
+def test_environment_secrets_in_a_file_that_everybody_can_read(patient: Patient) -> None:
+    file = patient.box.root / "s.toml"
+    file.write_text('[replica]\nsftp_password = "hunter2"\n')
+    file.chmod(0o644)
+    said = patient.says("--config", str(file))["settings"]
+    assert said[0] == "fault"
+    assert "chmod 640" in said[1]
+    file.chmod(0o600)
+    assert patient.says("--config", str(file))["settings"][0] == "ok"
+
+
+# -- database and master key ------------------------------------------------------------------------------------------
+
+
+def test_database_that_is_damaged(patient: Patient) -> None:
+    file = patient.box.data / "signalcraft.db"
+    raw = bytearray(file.read_bytes())
+    raw[4096 * 5 : 4096 * 60] = b"\xff" * (4096 * 55)
+    file.write_bytes(raw)
+    patient.expects("database", "fault", "signalcraft restore")
+
+
+def test_database_of_a_newer_program(patient: Patient) -> None:
+    db = Db(patient.box.data / "signalcraft.db")
+    with db.direct() as tx:
+        tx.run("pragma user_version = 9999")
+    db.stop()
+    patient.expects("database", "fault", "newer than this program's")
+
+
+def test_master_key_that_is_gone_open_to_others_or_another_ones(patient: Patient) -> None:
+    key = patient.box.data / "master.key"
+    key.chmod(0o644)
+    patient.expects("master key", "fault", "chmod 600")
+    key.chmod(0o600)
+    own = key.read_bytes()
+    masterkey.write_file(key, bytes(32))
+    patient.expects("master key", "fault", "not the one that this database was sealed with")
+    key.unlink()
+    patient.expects("master key", "fault", "is not there")
+    key.write_bytes(own)
+    key.chmod(0o600)
+    patient.expects("master key", "ok", "opens every secret")
+
+
+def test_master_key_a_secret_that_does_not_open(patient: Patient) -> None:
+    db = Db(patient.box.data / "signalcraft.db")
+    with db.direct() as tx:
+        tx.run("update channel set secrets = zeroblob(100)")
+    db.stop()
+    patient.expects("master key", "fault", 'channel "oncall" cannot be used')
+
+
+# -- copies -----------------------------------------------------------------------------------------------------------
+
+
+def ran(box: Box, kind: str, state: runs.State, hours_ago: float, said: str = "", **figures: str) -> None:
+    db = Db(box.data / "signalcraft.db")
+    at_ms = now_ms() - round(hours_ago * HOUR_MS)
+    with db.direct() as tx:
+        tx.run("insert or replace into fact (name, value) values ('nightly_since_ms', ?)", (str(at_ms),))
+        runs.end(tx, runs.begin(tx, kind, at_ms), state, said, dict(figures), at_ms + 1000)
+    db.stop()
+
+
+def test_backups_that_failed_are_old_or_gone(patient: Patient) -> None:
+    file = patient.box.root / "one.bak"
+    file.touch()
+    ran(patient.box, "backup", "ok", 1, file=str(file))
+    patient.expects("backups", "ok", "1 hours old", backup__copy_to=str(patient.box.root))
+    patient.expects("backups", "warning", "share a disk")
+    patient.expects("backups", "fault", "is not there: mount it", backup__copy_to="/nowhere/at/all")
+    file.unlink()
+    patient.expects("backups", "fault", "is gone")
+    ran(patient.box, "backup", "failed", 0.5, "the disk is full")
+    patient.expects("backups", "fault", "the disk is full")
+
+
+def test_backups_none_for_days(patient: Patient) -> None:
+    ran(patient.box, "backup", "ok", 50)
+    patient.expects("backups", "fault", "no backup has succeeded for 50 hours")
+    patient.expects("backups", "fault", "is gone", backup__schedule="weekly")
+
+
+def test_restore_drill_that_failed_or_is_old(patient: Patient) -> None:
+    patient.expects("restore drill", "warning", "none is planned", drill__schedule="false")
+    ran(patient.box, "drill", "ok", 60, "the backup can be restored")
+    patient.expects("restore drill", "warning", "60 hours old")
+    ran(patient.box, "drill", "failed", 2, "Backup: a marker is not in it")
+    patient.expects("restore drill", "fault", "a marker is not in it")
+
+
+def test_replica_that_is_not_there_or_behind(patient: Patient, tmp_path: Path) -> None:
+    patient.expects("replica", "ok", "off")
+    patient.expects("replica", "fault", "holds no copy", replica__url=f"file://{tmp_path}/away")
+
+
+def test_replica_that_lacks_the_newest(patient: Patient, tmp_path: Path) -> None:
+    (tmp_path / "copies").mkdir()
+    url = f"file://{tmp_path}/copies"
+    process = patient.box.start("serve", "--listen", f"127.0.0.1:{free_port()}", env={"SIGNALCRAFT_REPLICA__URL": url})
+    deadline = time.monotonic() + 30
+    while not [one for one in (tmp_path / "copies").rglob("*.ltx") if "box" not in one.parts]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    code, _, err = patient.box.ended(process)
+    assert code == 0, err
+    patient.expects("replica", "ok", "holds what the database holds", replica__url=url)
+    ahead_s = now_ms() / 1000 + 3600
+    os.utime(patient.box.data / "signalcraft.db", (ahead_s, ahead_s))
+    patient.expects("replica", "fault", "older than the database", replica__url=url)
+
+
+# -- the box ----------------------------------------------------------------------------------------------------------
+
+
+def test_ports_that_another_program_has(patient: Patient) -> None:
+    with LoopThread(Receiver(secret="")) as other:
+        patient.expects(
+            "ports", "fault", "another program listens there", http__listen=origin(other.it).removeprefix("http://")
+        )
+    patient.expects("ports", "fault", "no address of this box", http__listen="203.0.113.1:8080")
+
+
+def test_ports_a_process_that_listens_elsewhere(patient: Patient) -> None:
+    patient.box.serving()
+    patient.expects("ports", "warning", "restart it", http__listen=f"127.0.0.1:{free_port()}")
+
+
+UNIT = (
+    "LoadState=loaded\nActiveState={state}\nResult={result}\n"
+    "UnitFileState={file}\nNRestarts={n}\nNeedDaemonReload={reload}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("shown", "status", "words"),
+    [
+        ({}, "ok", "active and enabled"),
+        ({"state": "failed", "result": "watchdog"}, "fault", "failed (watchdog)"),
+        ({"state": "inactive"}, "warning", "enable --now"),
+        ({"state": "activating"}, "warning", "is activating"),
+        ({"file": "disabled"}, "warning", "after a reboot"),
+        ({"n": "3"}, "warning", "restarted 3 times"),
+        ({"reload": "yes"}, "warning", "daemon-reload"),
+    ],
+)
+def test_systemd_what_it_says_of_the_service(patient: Patient, shown: dict[str, str], status: str, words: str) -> None:
+    known = {"state": "active", "result": "success", "file": "enabled", "n": "0", "reload": "no", **shown}
+    (patient.box.root / "unit").write_text(UNIT.format(**known))
+    patient.systemctl(f"test $2 = signalcraft.service && cat {patient.box.root}/unit")
+    checks = patient.says()
+    assert checks["systemd"][0] == status
+    assert words in checks["systemd"][1]
+    # Nothing serves this data directory, whatever systemd says of the service.
+    assert (checks["service"][0] == "fault") == (known["state"] == "active")
+
+
+def test_starts_but_does_not_answer(patient: Patient) -> None:
+    """Something listens on the control socket and hangs up."""
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(patient.box.data / "control.sock"))
+        deaf.listen()
+
+        def hang_up() -> None:
+            for _ in range(2):
+                deaf.accept()[0].close()
+
+        hanging_up = threading.Thread(target=hang_up, daemon=True)
+        hanging_up.start()
+        patient.expects("service", "fault", "does not answer")
+        hanging_up.join(5)
+
+
+def test_health_of_the_running_process_is_told(patient: Patient) -> None:
+    patient.has(slack_channel(), '[[rules]]\nname = "r"\nchannels = ["oncall"]\n')
+    db = Db(patient.box.data / "signalcraft.db")
+    with db.direct() as tx:
+        tx.run("update channel set kind = 'pigeon'")
+    db.stop()
+    patient.box.serving()
+    patient.expects("service", "warning", "pigeon")
+
+
+# -- domain and TLS ---------------------------------------------------------------------------------------------------
+
+
+def test_domain_that_has_no_address(patient: Patient) -> None:
+    patient.expects("dns", "fault", "add an A or AAAA record", http__public_url="https://signalcraft.invalid")
+    patient.expects("public url", "warning", "not set")
+
+
+def test_domain_that_leads_to_something_else(patient: Patient) -> None:
+    with LoopThread(Receiver(secret="")) as other:
+        patient.expects("public url", "fault", "not answered by SignalCraft", http__public_url=origin(other.it))
+
+
+def test_domain_behind_a_closed_port_while_it_runs(patient: Patient) -> None:
+    patient.expects(
+        "public url", "warning", "nothing runs here now", http__public_url=f"http://127.0.0.1:{free_port()}"
+    )
+    patient.box.serving()
+    patient.expects("public url", "fault", "firewall", http__public_url=f"http://127.0.0.1:{free_port()}")
+
+
+class Secure(Patient):
+    """It serves HTTPS with a certificate of its own."""
+
+    def serves(self, host: str = "127.0.0.1", **how: Any) -> dict[str, str]:
+        """Settings for the doctor."""
+        tls = pair(self.box.root / "tls", **how)
+        own = {f"SIGNALCRAFT_{k.upper().replace('.', '__')}": v for k, v in tls.items()}
+        port = free_port()
+        process = self.box.start("serve", "--listen", f"{host}:{port}", env=own)
+        while not answers(self.box.data):
+            assert process.poll() is None
+            time.sleep(0.05)
+        shutil.copy(tls["http.tls_certificate"], self.box.root / "ca.pem")
+        return {"http__listen": f"{host}:{port}", "http__public_url": f"https://localhost:{port}"}
+
+
+@pytest.mark.parametrize(
+    ("how", "trusted", "status", "words"),
+    [
+        ({"days": 90}, True, "ok", "holds for 89 days"),
+        ({"days": 90}, False, "fault", "is not believed"),
+        ({"days": 5}, True, "warning", "ends in 4 days"),
+        ({"days": -1, "began_days": 30}, True, "fault", "ended 1 days ago"),
+    ],
+    ids=["sound", "unknown authority", "ending", "ended"],
+)
+def test_tls_chain_and_expiry(
+    box: Box, slack: SlackStandIn, how: dict[str, Any], trusted: bool, status: str, words: str
+) -> None:
+    it = Secure(box, slack)
+    settings = it.serves(**how)
+    if trusted:
+        settings["outbound__ca_file"] = str(box.root / "ca.pem")
+    it.expects("tls", status, words, **settings)
+
+
+def test_tls_for_another_name(box: Box, slack: SlackStandIn) -> None:
+    it = Secure(box, slack)
+    settings = it.serves("127.0.0.2")
+    settings |= {"outbound__ca_file": str(box.root / "ca.pem")}
+    settings["http__public_url"] = settings["http__public_url"].replace("localhost", "127.0.0.2")
+    it.expects("tls", "fault", "is not believed", **settings)
+
+
+def test_tls_that_is_not_there(patient: Patient) -> None:
+    with LoopThread(Receiver(secret="", host="127.0.0.2")) as other:
+        patient.expects("tls", "fault", "reads passwords", http__public_url=origin(other.it))
+
+
+# -- channels ---------------------------------------------------------------------------------------------------------
+
+
+def test_slack_that_cannot_be_reached_or_does_not_take_the_token(patient: Patient, slack: SlackStandIn) -> None:
+    patient.expects("channel oncall", "ok", "Slack can be reached")
+    slack.revoke(BOT_TOKEN)
+    patient.expects("channel oncall", "fault", "token_revoked")
+    patient.expects(
+        "channel oncall", "fault", "cannot be reached", slack__api_url=f"http://127.0.0.1:{free_port()}/api/"
+    )
+
+
+def test_mail_server_that_refuses_the_password_or_is_away(patient: Patient) -> None:
+    def mail(port: int, password: str) -> str:
+        return (
+            '[[channels]]\nname = "mail"\nkind = "email"\nhost = "127.0.0.1"\nsecurity = "none"\nusername = "sam"\n'
+            f'port = {port}\npassword = "{password}"\nsender = "a@example.com"\nrecipients = ["b@example.com"]\n'
+        )
+
+    with LoopThread(SmtpStandIn(users={"sam": "right"})) as smtp:
+        patient.has(mail(smtp.it.port, "right"))
+        patient.expects("channel mail", "ok", "E-mail can be reached")
+        patient.has(mail(smtp.it.port, "wrong"))
+        patient.expects("channel mail", "fault", "refuses its user name and password")
+        smtp.it.down()
+        patient.expects("channel mail", "fault", "cannot be used")
+        assert smtp.it.mails == []
+
+
+def test_webhook_receiver_that_is_away(patient: Patient) -> None:
+    with LoopThread(Receiver(secret="")) as hooks:
+        patient.has(f'[[channels]]\nname = "hook"\nkind = "webhook"\nurl = "{hooks.it.url}"\n')
+        patient.expects("channel hook", "ok", "can be reached")
+        assert hooks.it.requests == []
+        patient.expects("channel hook", "fault", "outbound.allow", outbound__allow="")
+    patient.expects("channel hook", "fault", "nothing listens there")
+
+
+def test_channels_none_or_all_switched_off(box: Box, slack: SlackStandIn) -> None:
+    it = Patient(box, slack)
+    box.run("apikey", "list")
+    it.expects("channels", "warning", "none yet")
+    it.has(slack_channel() + "enabled = false\n")
+    it.expects("channels", "warning", "switched off")
+
+
+def test_a_channel_that_refused_its_last_message(patient: Patient) -> None:
+    db = Db(patient.box.data / "signalcraft.db")
+    with db.direct() as tx:
+        tx.run("update channel set state = 'broken', broken_why = 'not_in_channel', broken_ms = 1")
+    db.stop()
+    patient.expects("channel oncall", "fault", "not_in_channel")
+
+
+def test_every_kind_of_channel_can_be_looked_at() -> None:
+    assert set(LOOKS) == set(CHANNEL_KINDS)
+
+
+# -- the report -------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_holds_versions_and_findings_and_no_secret(patient: Patient) -> None:
+    _, said, _ = patient.told("--report", replica__sftp_password="hunter2-of-these-tests")
+    assert "## Checks" in said
+    assert "| channel oncall | ok |" in said
+    assert '| replica.sftp_password | "•••" |' in said
+    assert "hunter2-of-these-tests" not in said
+    assert BOT_TOKEN not in said
+    assert text(None, [])
