@@ -13,6 +13,7 @@ from msgspec import structs
 
 from signalcraft.domain.delivery import Reply
 from signalcraft.services.care.alarms import SAY_AGAIN_MS
+from signalcraft.services.care.vitals import size
 from tests.stories.test_selfwatch import Watched
 from tests.world import World
 
@@ -138,3 +139,26 @@ def test_it_can_be_turned_off(tmp_path: Path) -> None:
         world._call(world.house.alarms.tick())
         assert world.groups(source="self") == []
         assert "backup_failed" in world.house.alarms.wrong, "the pages of the box show it all the same"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1_530_000, "1.5 MB"),
+        (72_600_000_000, "72.6 GB"),
+        (270_000_000_000, "270 GB"),
+        (2_000_000_000_000_000, "2000 TB"),
+    ],
+)
+def test_sizes_are_told_as_the_dashboard_tells_them(count: int, words: str) -> None:
+    assert size(count) == words
+
+
+def test_a_disk_is_told_in_gigabytes(box: Watched) -> None:
+    box.house.selfwatch.vitals.usage = lambda path: (270_000_000_000, 265_000_000_000, 5_000_000_000)
+    box._call(box.house.selfwatch.tick())
+    assert "5.0 GB of 270 GB are free (1.9 %)" in box.house.alarms.wrong["disk_low"].said
+    assert "5.0 GB of 270 GB are free" in box.get("/health")["components"]["disk"]["detail"]

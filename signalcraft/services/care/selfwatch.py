@@ -20,7 +20,7 @@ from signalcraft.errors import Fault
 from signalcraft.services import own
 from signalcraft.services.care.alarms import Alarms
 from signalcraft.services.care.canary import Canary
-from signalcraft.services.care.vitals import Clock, Seen, Vitals
+from signalcraft.services.care.vitals import Clock, Seen, Vitals, size
 from signalcraft.services.deliver import Deliver, Status
 from signalcraft.services.health import Component, Health
 from signalcraft.services.measures import Lately, Measures
@@ -146,7 +146,7 @@ class SelfWatch:
     def _disk(self, seen: Seen) -> str | None:
         disk, least = seen.disk, self._settings.disk_free_percent
         free = 100 * disk.free / max(disk.total, 1)
-        room = f"{disk.free >> 20} MB of {disk.total >> 20} MB are free ({free:.1f} %)"
+        room = f"{size(disk.free)} of {size(disk.total)} are free ({free:.1f} %)"
         if free < least:
             return f"{room}, less than monitoring.disk_free_percent: make room, or give it a larger disk"
         hours = disk.full_in_h
@@ -321,7 +321,7 @@ def _component(wrong: str | None, fine: str) -> Component:
 def _disk_fine(seen: Seen) -> str:
     hours = seen.disk.full_in_h
     when = "" if hours is None or hours > 10_000 else f"; as it fills now it is full in {hours / 24:.0f} days"
-    return f"{seen.disk.free >> 20} MB of {seen.disk.total >> 20} MB are free{when}"
+    return f"{size(seen.disk.free)} of {size(seen.disk.total)} are free{when}"
 
 
 def _memory_fine(seen: Seen) -> str:

@@ -137,6 +137,15 @@ class Vitals:
         return Clock(synchronized, error_s, *self._stepped)
 
 
+def size(count: int) -> str:
+    """Bytes for people: `1.4 GB`, by thousands as disks are sold and as the dashboard says them."""
+    left, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while left >= 999.5 and len(units) > 1:
+        left /= 1000
+        units.pop(0)
+    return f"{left:.0f} {units[0]}" if units[0] == "B" or left >= 100 else f"{left:.1f} {units[0]}"
+
+
 def full_in_h(samples: deque[tuple[int, int]], free: int) -> float | None:
     """Hours until the disk is full, by the straight line through what was seen; None where it is not filling."""
     if len(samples) < 2 or samples[-1][0] - samples[0][0] < FORECAST_LEAST_MS:
