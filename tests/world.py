@@ -106,7 +106,7 @@ class World:
 
     def __exit__(self, *_: object) -> None:
         if self.running:
-            self._call(self.program.stop(), 30)  # type: ignore[union-attr]
+            self._call(self.program.stop(), 60)  # type: ignore[union-attr]
             self.api.close()
         self.standin.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -148,7 +148,7 @@ class World:
         self.api = httpx.Client(
             base_url=f"http://127.0.0.1:{port}",
             headers={"Authorization": f"Bearer {key}"},
-            timeout=20,
+            timeout=60,
             trust_env=False,
         )
         return self
@@ -170,7 +170,7 @@ class World:
     def stopped(self) -> World:
         """Ends the program in order."""
         assert self.program is not None
-        self._call(self.program.stop(), 30)
+        self._call(self.program.stop(), 60)
         self.api.close()
         self.running = False
         return self

@@ -73,6 +73,8 @@ _MORE: Final = {
     ("get", "/api/events"): ("NotFound",),
     ("get", "/api/deliveries"): ("NotFound",),
     ("post", "/api/deliveries/retry"): ("NotFound",),
+    ("post", "/api/archive/restore"): ("NotFound",),
+    ("post", "/api/hold/resume"): ("NotFound",),
     ("post", "/api/routing-rules/test"): ("NotFound",),
     ("post", "/api/routing-rules/preview"): ("NotFound",),
     ("put", "/api/routing-rules/{id}"): ("ChangedMeanwhile",),

@@ -12,12 +12,14 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+import signalcraft
 from signalcraft import logs
 
 _KINDS_MAX: Final = 200
 _TRACE_MAX: Final = 8000
 _MESSAGE_MAX: Final = 500
 _FRAMES: Final = 8
+_HOME: Final = PurePath(signalcraft.__file__).parent
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
@@ -92,7 +94,7 @@ def _known_by(record: logging.LogRecord, info: ExcInfo | None) -> tuple[bytes, s
     parts = [record.name, str(record.msg)]
     if info is not None:
         every = traceback.extract_tb(info[2])
-        frames = [frame for frame in every if "signalcraft" in PurePath(frame.filename).parts]
+        frames = [frame for frame in every if _ours(frame.filename)]
         parts = [record.name, f"{info[0].__module__}.{info[0].__qualname__}"]
         parts += [f"{PurePath(frame.filename).stem}.{frame.name}" for frame in (frames or every)[-_FRAMES:]]
         if frames:
@@ -100,10 +102,15 @@ def _known_by(record: logging.LogRecord, info: ExcInfo | None) -> tuple[bytes, s
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).digest(), place
 
 
+def _ours(filename: str) -> bool:
+    """By the folder, not by its name alone: libraries may lie in /opt/signalcraft too. Frozen code has no folder."""
+    return PurePath(filename).is_relative_to(_HOME) or filename.startswith(f"{_HOME.name}/")
+
+
 def _module(filename: str) -> str:
     path = PurePath(filename).with_suffix("")
-    names = path.parts
-    return ".".join(names[len(names) - names[::-1].index("signalcraft") :]) or path.name
+    inside = path.relative_to(_HOME) if path.is_relative_to(_HOME) else path.relative_to(_HOME.name)
+    return ".".join(inside.parts)
 
 
 def _described(record: logging.LogRecord, info: ExcInfo | None, fingerprint: bytes, place: str, request: str) -> Caught:

@@ -126,7 +126,7 @@ def says(page: Page, words: str, asked: Counter[Page]) -> Iterator[str]:
 
 def comes_back(page: Page, words: str) -> Iterator[str]:
     """What is wrong with a page whose API answers again, when a person presses "Try again"."""
-    for _ in range(6):
+    for _ in range(20):  # each card has its own
         button = page.locator("main").get_by_role("button", name="Try again")
         if not button.count():
             break

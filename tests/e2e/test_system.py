@@ -67,15 +67,16 @@ def test_it_fits_a_narrow_phone_by_night(world: Place, visit: Visit) -> None:
     axe(page)
 
 
-def test_the_watch_over_itself_shows_what_is_wrong_and_the_last_test_alert(world: Place, page: Page) -> None:
+def test_the_watch_over_itself_shows_what_is_wrong_and_the_last_test_alert(fresh: Place, visit: Visit) -> None:
     """The same as GET /api/system/watch: nothing, then a broken channel, with where its runbook is."""
+    page = visit(fresh)
     page.goto(PATH)
     watch = page.get_by_role("region", name="Self-watch")
     expect(watch).to_contain_text("Nothing: ")
     expect(watch).to_contain_text("Off: no address is set")
-    world.rule(channel="#gone-too")
-    world.slack.archive("gone-too")
-    world.receives("sentry", "event_alert", title="For nobody either", level="fatal")
+    fresh.rule(channel="#gone-too")
+    fresh.slack.archive("gone-too")
+    fresh.receives("sentry", "event_alert", title="For nobody either", level="fatal")
     wrong = watch.locator('[data-condition="delivery_failing"]')
     expect(wrong).to_contain_text("#gone-too is broken", timeout=45_000)
     expect(wrong.get_by_role("link", name="What to do")).to_have_attribute("href", re.compile("delivery.md$"))

@@ -70,6 +70,7 @@ export const texts = {
     help: 'Tables: minutes, hours, days (bucket, what, dimension, name, bin, n, ms), label (dimension, name, id, label), archived_event and other archived tables where something was archived.',
     ask: 'Ask',
     csv: 'Download as CSV',
+    rows: 'Rows of the answer',
     failed: 'The question was not answered',
     answer: (rows: string, seconds: string) => `${rows} rows in ${seconds} s`,
     cut: 'There are more rows; the first ones are shown.',
