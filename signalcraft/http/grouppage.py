@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from signalcraft.domain import ids
 from signalcraft.http.auth import TheCaller, scopes
-from signalcraft.http.shapes import GroupOut, RuleNamed, group_out
+from signalcraft.http.shapes import GroupOut, RuleNamed, groups_out
 from signalcraft.http.wire import TheHouse, show_time, time_of
 from signalcraft.services import history, outlook, related
 from signalcraft.services.watch import MINUTES_KEPT_DAYS
@@ -265,9 +265,11 @@ async def group_related(house: TheHouse, caller: TheCaller, id: FromPath[str]) -
 
     def read(tx: Any) -> RelatedPage:
         group = groups.get(tx, caller.workspace_id, group_id)
+        found = related.of(tx, group, minutes * _MINUTE_MS)
+        shown = groups_out(tx, [one.group for one in found], now_ms)
         items = [
-            RelatedOut(group_out(tx, one.group, now_ms), [ReasonOut(why.kind, why.detail) for why in one.reasons])
-            for one in related.of(tx, group, minutes * _MINUTE_MS)
+            RelatedOut(out, [ReasonOut(why.kind, why.detail) for why in one.reasons])
+            for out, one in zip(shown, found, strict=True)
         ]
         return RelatedPage(minutes, items)
 

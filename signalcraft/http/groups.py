@@ -15,7 +15,7 @@ from signalcraft.domain import search as search_language
 from signalcraft.domain.group import Actor
 from signalcraft.errors import Conflict, Invalid, NotFound
 from signalcraft.http.auth import Caller, TheCaller, scopes
-from signalcraft.http.shapes import GroupDetail, GroupPage, TotalOut, group_detail, group_out
+from signalcraft.http.shapes import GroupDetail, GroupPage, TotalOut, group_detail, groups_out
 from signalcraft.http.wire import Cursor, Limit, TheHouse, among, cursor_of, read_cursor, read_time, split
 from signalcraft.services.house import House
 from signalcraft.storage import groups, people, searching
@@ -152,7 +152,7 @@ async def list_groups(
         more = None
         if place is not None:
             more = cursor_of(shape, place.number, place.last_seen_ms, place.id)
-        return GroupPage([group_out(tx, group, now_ms) for group in found], more, total)
+        return GroupPage(groups_out(tx, found, now_ms), more, total)
 
     if after is not None:
         return await house.db.read(read)

@@ -13,7 +13,7 @@ from signalcraft.domain import ids
 from signalcraft.domain.severity import Severity
 from signalcraft.errors import Invalid
 from signalcraft.http.auth import TheCaller, scopes
-from signalcraft.http.shapes import GroupOut, group_out
+from signalcraft.http.shapes import GroupOut, groups_out
 from signalcraft.http.wire import TheHouse, show_time, time_of
 from signalcraft.services import own
 from signalcraft.services.overview import FORMULAS, ChannelNow, Seen, Source, Stretch, percent
@@ -221,7 +221,7 @@ def _out(tx: Tx, seen: Seen, said: str, now_ms: int) -> OverviewOut:
         bucket_seconds=seen.bucket_ms // 1000,
         series=[OverviewPoint(time_of(p.at_ms), p.events, p.notifications, p.new_groups) for p in seen.points],
         top_sources=[_source(one, names.get(one.integration_id)) for one in seen.top],
-        open_criticals=CriticalsOut(count, [group_out(tx, group, now_ms) for group in criticals]),
+        open_criticals=CriticalsOut(count, groups_out(tx, criticals, now_ms)),
         owed=status.owed_posts + status.owed_edits,
         oldest_owed_at=show_time(status.oldest_owed_ms),
         last_sent_at=show_time(status.last_sent_ms),
