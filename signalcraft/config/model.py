@@ -57,6 +57,15 @@ class Log(Section, frozen=True):
             "metrics."
         ),
     ] = "failed"
+    traces: Annotated[
+        float,
+        says(
+            "Of a hundred requests, so many leave a trace in the log: what they read, wrote and asked of others, and "
+            "how long each took. Slow and failed ones always do.",
+            ge=0,
+            le=100,
+        ),
+    ] = 0.0
     file: Annotated[
         str,
         says(

@@ -21,6 +21,7 @@ from signalcraft.http.auth import BadKey, Caller
 from signalcraft.http.browser import SAFE, Door
 from signalcraft.http.limits import Exceeded
 from signalcraft.http.problems import answer
+from signalcraft.logs.spans import Trace, picked, tracing
 from signalcraft.services import security
 from signalcraft.services.house import House
 from signalcraft.storage.origin import Origin, present
@@ -49,9 +50,9 @@ Message = MutableMapping[str, Any]
 
 async def recorded(app: App, state: Any, scope: Any, receive: Any, send: Any) -> None:
     """Serves one request. `state`: the app's."""
-    began_s = time.perf_counter()
+    trace = Trace(next((v for name, v in scope["headers"] if name == b"traceparent"), b"").decode("latin-1"))
     # It stays when this returns: the edge's line about the answer is written behind it, in the same task.
-    logs.about.set({})
+    logs.about.set({"trace_id": trace.id} if trace.parent else {})
     status = size = 0
 
     async def counting(message: Message) -> None:
@@ -63,16 +64,19 @@ async def recorded(app: App, state: Any, scope: Any, receive: Any, send: Any) ->
         await send(message)
 
     try:
-        if scope["method"] in SAFE:
-            await app(scope, receive, counting)
-        else:
-            await _written_down(app, state, scope, receive, counting)
+        with tracing(trace):
+            if scope["method"] in SAFE:
+                await app(scope, receive, counting)
+            else:
+                await _written_down(app, state, scope, receive, counting)
     finally:
-        took_s = time.perf_counter() - began_s
+        took_s = time.perf_counter() - trace.began_s
         logs.tell(duration_ms=round(took_s * 1000, 1), address=state.door.address(scope), bytes=size)
         template = scope.get("path_template", "unmatched")
         if took_s >= SLOW_S and template not in _STREAMS:
             state.house.db.slow.saw("request", f"{scope['method']} {template}", took_s)
+        if template not in _STREAMS and (took_s >= SLOW_S or status >= 500 or picked(state.house.settings.log.traces)):
+            log.info("a trace", extra={"method": scope["method"], "route": template, "status": status, **trace.told()})
         if status < 400 and state.house.settings.log.requests == "all" and not template.startswith(_QUIET):
             log.info("answered", extra={"method": scope["method"], "route": template, "status": status})
 

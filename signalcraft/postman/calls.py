@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import http.cookiejar
 import ssl
+import time
 import zlib
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpcore
 import httpx
@@ -14,6 +16,7 @@ import httpx
 from signalcraft import __version__
 from signalcraft.domain.addresses import BLOCKED, Allowed
 from signalcraft.domain.delivery import HttpCall, Reply
+from signalcraft.logs import spans
 from signalcraft.postman.guard import Guard
 from signalcraft.postman.names import Resolve
 from signalcraft.postman.words import socket_words
@@ -64,13 +67,15 @@ class Caller:
 
     async def send(self, call: HttpCall) -> Reply:
         """What came back, within `timeout_s` for the whole of it; of the body at most 1 MB."""
-        trace = _Trace()
+        trace, request = _Trace(), spans.current.get()
+        began_s = time.perf_counter()
+        headers = call.headers if request is None else {"traceparent": request.onward(), **call.headers}
         try:
             async with asyncio.timeout(call.timeout_s):
                 async with self._client.stream(
                     call.method,
                     call.url,
-                    headers=call.headers,
+                    headers=headers,
                     content=call.body or None,
                     timeout=call.timeout_s,
                     extensions={"trace": trace},
@@ -82,6 +87,9 @@ class Caller:
                     )
         except Exception as fault:
             return Reply(status=0, error=_words(fault, call), sent_maybe=trace.sent)
+        finally:
+            if request is not None:
+                request.add("call", f"{call.method} {urlsplit(call.url).hostname}", began_s)
 
     async def close(self) -> None:
         """Closes the pool."""

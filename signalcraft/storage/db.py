@@ -16,7 +16,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -26,108 +26,22 @@ import apsw
 from signalcraft.domain.ids import Mint
 from signalcraft.domain.measuring import Histogram
 from signalcraft.errors import Busy
+from signalcraft.logs import spans
 from signalcraft.storage.opening import connect as connect
-from signalcraft.storage.origin import Origin, present
+from signalcraft.storage.origin import present
 from signalcraft.storage.outcomes import name_of, settle
 from signalcraft.storage.slow import SLOW_S, Slow
-from signalcraft.storage.touched import NAMED, WRITTEN
 from signalcraft.storage.trouble import Trouble, told
+from signalcraft.storage.tx import Args as Args
+from signalcraft.storage.tx import Reader as Reader
+from signalcraft.storage.tx import Row as Row
+from signalcraft.storage.tx import Tx as Tx
 from signalcraft.storage.wal import Wal
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-Row = tuple[Any, ...]
-Args = Sequence[Any] | dict[str, Any]
 
 BATCH_MAX = 256
-
-
-class Tx:
-    """What a work may do with the database. Cursors are always exhausted: apsw runs a statement only as far as read."""
-
-    __slots__ = ("_connection", "_cursor", "_mint", "after_commit", "audit_key", "endings", "origin", "touched")
-
-    def __init__(self, connection: apsw.Connection, mint: Mint, audit_key: bytes = b"") -> None:
-        self._connection = connection
-        self._cursor = connection.cursor()
-        self._mint = mint
-        self.after_commit: list[Callable[[], None]] = []
-        self.endings: list[Callable[[], None]] = []
-        self.origin: Origin | None = None
-        self.audit_key = audit_key
-        self.touched: set[str] = set()
-        """Tables that were written."""
-
-    def new_id(self, now_ms: int) -> int:
-        """An id larger than every id before it, also when the clock stepped back."""
-        return self._mint.next(now_ms)
-
-    def run(self, sql: str, args: Args = ()) -> int:
-        """Executes one statement; the number of rows it changed."""
-        self.touched |= WRITTEN[sql]
-        self._cursor.execute(sql, args).fetchall()
-        return self._connection.changes()
-
-    def one(self, sql: str, args: Args = ()) -> Row | None:
-        """The first row, or None."""
-        self.touched |= WRITTEN[sql]
-        rows = self._cursor.execute(sql, args).fetchall()
-        return rows[0] if rows else None
-
-    def value(self, sql: str, args: Args = ()) -> Any:
-        """The first column of the first row, or None."""
-        row = self.one(sql, args)
-        return None if row is None else row[0]
-
-    def all(self, sql: str, args: Args = ()) -> list[Row]:
-        """Every row."""
-        self.touched |= WRITTEN[sql]
-        return self._cursor.execute(sql, args).fetchall()
-
-    def many(self, sql: str, rows: Sequence[Args]) -> None:
-        """Executes one statement for each of the rows."""
-        self.touched |= WRITTEN[sql]
-        self._cursor.executemany(sql, rows).fetchall()
-
-    def then(self, call: Callable[[], None]) -> None:
-        """Calls back on the writer thread once this work's commit is on disk; not at all if it is rolled back."""
-        self.after_commit.append(call)
-
-    def at_end(self, call: Callable[[], None]) -> None:
-        """Calls back inside the transaction, once the present work has ended well."""
-        self.endings.append(call)
-
-    def end(self) -> None:
-        """Runs what waits for the end of a work."""
-        while self.endings:
-            endings, self.endings = self.endings, []
-            for call in endings:
-                call()
-
-
-class Reader(Tx):
-    """A read-only view. Inside `Db.reading()` all its reads see one snapshot. A slow query says so, once."""
-
-    __slots__ = ("read", "slow")
-    slow: Slow
-    read: set[str] | None
-    """What the statements named, where somebody wants to know."""
-
-    def all(self, sql: str, args: Args = ()) -> list[Row]:
-        """Every row."""
-        if self.read is not None:
-            self.read |= NAMED[sql]
-        began_s = time.perf_counter()
-        rows = self._cursor.execute(sql, args).fetchall()
-        took_s = time.perf_counter() - began_s
-        if took_s >= SLOW_S:
-            self.slow.saw("query", sql, took_s)
-        return rows
-
-    def one(self, sql: str, args: Args = ()) -> Row | None:
-        """The first row, or None."""
-        rows = self.all(sql, args)
-        return rows[0] if rows else None
 
 
 class _Item(Generic[T]):
@@ -244,9 +158,14 @@ class Db:
         """`submit` for callers on the loop that must not be refused for a full queue (deliveries, people)."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
+        trace, began_s = spans.current.get(), time.perf_counter()
         self._queue.append(_Item(work, future, loop))
         self._wake.set()
-        return await future
+        try:
+            return await future
+        finally:
+            if trace is not None:
+                trace.add("write", name_of(work), began_s)
 
     def _run(self) -> None:
         queue, wake = self._queue, self._wake
@@ -341,7 +260,7 @@ class Db:
             except IndexError:
                 reader = Reader(connect(self.path, read_only=True), self._mint, self.audit_key)
                 reader.slow = self.slow
-            reader.read = None
+            reader.read = reader.trace = None
             reader.run("begin")
             try:
                 yield reader
@@ -351,9 +270,11 @@ class Db:
 
     async def read(self, work: Callable[[Reader], T]) -> T:
         """Runs a read on a reader thread."""
+        trace = spans.current.get()
 
         def job() -> T:
             with self.reading() as reader:
+                reader.trace = trace
                 return work(reader)
 
         began_s = time.perf_counter()
@@ -361,6 +282,8 @@ class Db:
             return await asyncio.get_running_loop().run_in_executor(self._pool, job)
         finally:
             self.read_took.saw(time.perf_counter() - began_s)
+            if trace is not None:
+                trace.add("read", name_of(work), began_s)
 
     # -- ending -------------------------------------------------------------------------------------------------------
 
