@@ -237,8 +237,10 @@ def test_every_rule_and_every_condition_has_its_runbook_and_the_box_serves_it(bu
 # -- the dashboards ---------------------------------------------------------------------------------------------------
 
 
-def test_there_are_dashboards_for_health_noise_and_delivery() -> None:
-    assert [path.stem for path in DASHBOARDS] == ["signalcraft-delivery", "signalcraft-health", "signalcraft-noise"]
+def test_there_are_dashboards_for_health_noise_delivery_and_service_levels() -> None:
+    assert [path.stem.removeprefix("signalcraft-") for path in DASHBOARDS] == [
+        "delivery", "health", "noise", "service-levels",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
