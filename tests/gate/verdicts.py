@@ -103,7 +103,7 @@ def _checks(ran: list[Ran]) -> list[str]:
     for one in ran:
         word = NOT_RUN if one.code is None else PASSED if one.code == 0 else f"**failed** ({one.code})"
         took = f"{one.seconds:.0f}" if one.seconds else ""
-        lines.append(f"| `make {one.name}` | {_WHAT.get(one.name, '')} | {word} | {one.at} | {took} |")
+        lines.append(f"| {one.name} | {_WHAT.get(one.name, '')} | {word} | {one.at} | {took} |")
     return [*lines, ""]
 
 
