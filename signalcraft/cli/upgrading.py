@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import signalcraft
+from signalcraft.cli import deploying, releases
 from signalcraft.cli.migrating import _level, _now, _show_plan
 from signalcraft.cli.options import Where, as_json, where
 from signalcraft.cli.terminal import note, on_terminal, say, say_json, table
 from signalcraft.errors import Conflict, Fault, Invalid
 
 if TYPE_CHECKING:
+    from signalcraft.storage import returning
     from signalcraft.storage.installed import Place
 
 _READY_S = 150.0
@@ -30,7 +31,14 @@ _prefix = click.option(
 
 @click.command()
 @click.argument("source", required=False, metavar="[FILE_OR_URL]")
-@click.option("--check", is_flag=True, help="Verify it and try the migration on a copy; switch nothing.")
+@click.option("--check", is_flag=True, help="Verify it, show the list, try the migration on a copy; switch nothing.")
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(deploying.NAMES),
+    metavar="NAME",
+    help="Go on without this line of the list. [several times]",
+)
 @click.option("--sha256", metavar="HEX", help="What the file must be. [default: read from FILE_OR_URL.sha256]")
 @click.option("--signature", metavar="FILE_OR_URL", help="A minisign signature of the file. [with --public-key]")
 @click.option("--public-key", metavar="KEY_OR_FILE", help="The minisign key whose signature is trusted.")
@@ -38,14 +46,15 @@ _prefix = click.option(
 @as_json
 @where(workspace=False)
 def upgrade(
-    where: Where, source: str | None, check: bool, sha256: str | None, signature: str | None, public_key: str | None,
-    prefix: Path | None, as_json: bool,
+    where: Where, source: str | None, check: bool, without: tuple[str, ...], sha256: str | None, signature: str | None,
+    public_key: str | None, prefix: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Replace the installed program by a newer version.
 
-    The file's checksum is verified (and its signature, where one is given), the new version tries its migrations on a
-    copy of the database, and then the link to the version in use is switched. A service of systemd's is restarted, and
-    switched back where it does not come up. The last three versions are kept. --check alone shows what is installed.
+    The file's checksum is verified (and its signature, where one is given), and a list is gone through: settings, the
+    migration on a copy, disk, a backup not older than 26 hours (else one is made), a version to return to, the service.
+    Then the link to the version in use is switched. A service of systemd's is restarted, without a request being lost,
+    and switched back where it does not come up. The last three versions are kept. --check alone shows what is there.
 
     \b
     Example:
@@ -65,9 +74,9 @@ def upgrade(
         )
     draft = place.incoming()
     try:
-        digest = _fetched(source, draft, sha256)
+        digest = releases.fetched(source, draft, sha256)
         if signature and public_key:
-            _signed(draft, signature, public_key)
+            releases.checked(draft, signature, public_key)
         draft.chmod(0o755)
         version = installed.version_of(draft)
         _newer(place, version)
@@ -76,7 +85,11 @@ def upgrade(
             raise Conflict(
                 f"version {version} cannot migrate this database: {report.get('problem')}; nothing was changed"
             )
+        was = _present(place)
+        looked = deploying.preflight(where, place, draft, was, report, make=not check)
+        deploying.complete(looked, without, quiet=as_json)
         said = {"version": version, "sha256": digest, "pending": report["pending"], "rehearsal": report["rehearsal"]}
+        said["checks"] = [{"name": one.name, "ok": one.ok, "said": one.said} for one in looked]
         if check:
             _say(
                 said | {"installed": False},
@@ -84,7 +97,6 @@ def upgrade(
                 as_json=as_json,
             )
             return 0
-        was = place.current() or (signalcraft.__version__ if place.entry is not None else "")
         place.adopt(signalcraft.__version__, _now())
         place.add(draft, version, digest, _now())
     finally:
@@ -134,15 +146,15 @@ def rollback(where: Where, to: str | None, leave: bool, yes: bool, prefix: Path 
     data_dir = where.loaded().settings.data.path
     room = installed.ask(place.binary(target), "migrate", "status", "--json", *_words(where))["newest"]
     needs = _level(data_dir) > room
-    unit = _stopped(data_dir, needed=needs)
+    unit = _unit(data_dir, needed=needs)
     newer = None
-    try:
+    if unit:
+        newer = _restarted_back(place, unit, data_dir, room if needs else None, target, was, carry=not leave, yes=yes,
+                                quiet=as_json)  # fmt: skip
+    else:
         if needs:
             newer = _went_back(data_dir, room, carry=not leave, yes=yes, quiet=as_json)
         place.switch(target)
-    finally:
-        if unit:
-            installed.systemctl("restart" if not needs else "start", unit)
     _say(
         {"version": target, "was": was, "newer": newer, "restarted": bool(unit)},
         f"SignalCraft {target} is in use again, {was} is kept."
@@ -158,76 +170,18 @@ def rollback(where: Where, to: str | None, leave: bool, yes: bool, prefix: Path 
     return 0
 
 
-# -- the file ---------------------------------------------------------------------------------------------------------
+# -- which version ---------------------------------------------------------------------------------------------------
 
 
-def _fetched(source: str, target: Path, sha256: str | None) -> str:
-    """Copies or downloads, and holds it against its sum. Raises Invalid, Conflict."""
-    wanted = sha256 or _read_sum(source)
-    if not re.fullmatch(r"[0-9a-fA-F]{64}", wanted):
-        raise Invalid("a SHA-256 has 64 hexadecimal digits", path="--sha256")
-    if source.startswith("http://") and sha256 is None:
-        raise Invalid("over http:// the sum cannot come the same way: give it with --sha256, or use https://")
-    seen = hashlib.sha256()
-    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o700)
-    with os.fdopen(handle, "wb") as out:
-        for piece in _pieces(source):
-            seen.update(piece)
-            out.write(piece)
-        out.flush()
-        os.fsync(out.fileno())
-    if seen.hexdigest() != wanted.lower():
-        raise Conflict(
-            f"{source} is not what its sum says ({seen.hexdigest()[:12]}…, not {wanted[:12]}…): not installed"
-        )
-    return seen.hexdigest()
-
-
-def _read_sum(source: str) -> str:
-    try:
-        text = b"".join(_pieces(f"{source}.sha256")).decode("utf-8", "replace")
-    except Fault:
-        raise Invalid(f"what the file must be is not known: {source}.sha256 is not there; give --sha256 HEX") from None
-    return text.split()[0] if text.split() else ""
-
-
-def _pieces(source: str) -> Any:
-    """The bytes of a file or of an address. Raises Fault."""
-    if not re.match(r"https?://", source):
-        try:
-            with Path(source).open("rb") as opened:
-                while piece := opened.read(1 << 20):
-                    yield piece
-        except OSError as problem:
-            raise Invalid(f"{source} cannot be read: {problem.strerror}") from None
-        return
-    import httpx
-
-    try:
-        with httpx.stream("GET", source, follow_redirects=True, timeout=60) as answer:
-            if answer.status_code != 200:
-                raise Fault(f"{source} answered {answer.status_code}")
-            yield from answer.iter_bytes(1 << 20)
-    except httpx.HTTPError as problem:
-        raise Fault(f"{source} could not be fetched: {str(problem) or type(problem).__name__}") from None
-
-
-def _signed(file: Path, signature: str, public_key: str) -> None:
-    from signalcraft.storage import signed
-
-    key = signed.public_key(public_key)
-    held = file.with_name(".signature")
-    try:
-        held.write_bytes(b"".join(_pieces(signature)))
-        note(f"Signed: {signed.verify(file, held, key)}")
-    finally:
-        held.unlink(missing_ok=True)
+def _present(place: Place) -> str:
+    """The version in use, "" for none."""
+    return place.current() or (signalcraft.__version__ if place.entry is not None else "")
 
 
 def _newer(place: Place, version: str) -> None:
     from signalcraft.storage.installed import order
 
-    now = place.current() or (signalcraft.__version__ if place.entry is not None else "")
+    now = _present(place)
     if version == now:
         raise Conflict(f"version {version} is the one in use")
     if now and order(version) < order(now):
@@ -266,7 +220,6 @@ def _service(data_dir: Path) -> tuple[bool, str]:
 
 def _restarted(where: Where, place: Place, version: str, was: str) -> bool:
     """Restarts the service where systemd has one, and goes back where it does not come up. Raises Fault."""
-    from signalcraft.storage import installed
 
     data_dir = where.loaded().settings.data.path
     runs, unit = _service(data_dir)
@@ -278,49 +231,117 @@ def _restarted(where: Where, place: Place, version: str, was: str) -> bool:
         note(f"SignalCraft {was} still runs. Restart it: {how}")
         return False
     level = _level(data_dir)
+    deploying.tell(data_dir, "upgrade", "started", version, was)
     try:
-        installed.systemctl("restart", unit)
-        _await_version(data_dir, version)
+        _restart(unit)
+        _await_version(data_dir, version, unit)
     except Fault as fault:
-        installed.systemctl("stop", unit)
-        if _level(data_dir) > level:
-            installed.ask(place.binary(version), "migrate", "down", "--to", str(level), "--carry", "--yes", "--json",
-                          *_words(where))  # fmt: skip
-        if was:
-            place.switch(was)
-            installed.systemctl("start", unit)
-        raise Fault(f"version {version} did not come up ({fault.detail}); {was or 'nothing'} is in use again") from None
+        said = f"version {version} did not come up ({fault.detail})"
+        raise Fault(f"{said}; {_returned(place, unit, data_dir, level, version, was, said)}") from None
+    deploying.tell(data_dir, "upgrade", "finished", version, was)
     return True
 
 
-def _await_version(data_dir: Path, version: str) -> None:
+def _returned(place: Place, unit: str, data_dir: Path, level: int, version: str, was: str, why: str) -> str:
+    """The earlier version runs again, on its own schema: a restart, so that who connects meanwhile waits for it."""
+    from signalcraft.storage import installed
+
+    if not was:
+        installed.systemctl("stop", unit)
+        return "no other version is there"
+    _switched_back(place, unit, data_dir, level, version, was)
+    deploying.tell(data_dir, "upgrade", "failed", version, was, f"{why}; {was} is in use again")
+    return f"{was} is in use again"
+
+
+def _switched_back(place: Place, unit: str, data_dir: Path, level: int, version: str, to: str) -> None:
+    """The service runs an earlier version, which takes the database back to its schema first. Raises Fault."""
+    from signalcraft.storage import returning
+
+    if _level(data_dir) > level:
+        asked = returning.Wanted(to=level, carry=True, program=version, at_ms=_now())
+        returning.want(data_dir, asked)
+    place.switch(to)
+    _restart(unit)
+    _await_version(data_dir, to, unit)
+
+
+def _restart(unit: str) -> None:
+    """Never stop and start: the listening sockets stay open over a restart alone. Raises Fault."""
+    from signalcraft.storage import installed
+
+    with suppress(Fault):
+        installed.systemctl("reset-failed", unit)  # so often as it was started lately does not count
+    installed.systemctl("restart", unit)
+
+
+def _await_version(data_dir: Path, version: str, unit: str = "") -> None:
+    """Until that version serves and is ready. Raises Fault, at once where its service has ended."""
     from signalcraft.cli.client import answers, beside
+    from signalcraft.storage import installed
 
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline:
         if answers(data_dir):
-            with beside(data_dir) as client:
+            with suppress(Fault), beside(data_dir) as client:
                 if client.get("/control/info")["version"] == version:
+                    client.get("/health/ready")
                     return
-        time.sleep(0.5)
+        if unit and (trouble := installed.in_trouble(unit)):
+            raise Fault(f"{trouble}: see signalcraft logs")
+        time.sleep(0.3)
     raise Fault(f"it was not there after {round(_READY_S)} s: see signalcraft logs")
 
 
-def _stopped(data_dir: Path, *, needed: bool) -> str:
-    """The service to be started afterwards, ended where that is needed. Raises Conflict where it cannot be."""
-    from signalcraft.storage import installed
-
+def _unit(data_dir: Path, *, needed: bool) -> str:
+    """The service to be restarted, "" for none. Raises Conflict where something else serves and would have to end."""
     runs, unit = _service(data_dir)
     if not runs:
         return ""
-    if not unit or os.geteuid() != 0:
-        if needed:
-            raise Conflict(f"SignalCraft serves {data_dir} now: stop it first; nothing was changed")
-        note("SignalCraft still runs: restart it")
-        return ""
+    if unit and os.geteuid() == 0:
+        return unit
     if needed:
-        installed.systemctl("stop", unit)
-    return unit
+        raise Conflict(f"SignalCraft serves {data_dir} now: stop it first; nothing was changed")
+    note("SignalCraft still runs: restart it")
+    return ""
+
+
+def _restarted_back(
+    place: Place, unit: str, data_dir: Path, room: int | None, target: str, was: str, *, carry: bool, yes: bool,
+    quiet: bool,
+) -> str | None:  # fmt: skip
+    """The service runs the older version; it goes back to schema `room` at its start. The newer database's name."""
+    from signalcraft.storage import before, returning
+
+    if room is not None:
+        _agreed(returning.plan(data_dir, None, at_most=room), carry=carry, yes=yes, quiet=quiet)
+    deploying.tell(data_dir, "rollback", "started", target, was)
+    if room is not None:
+        returning.want(data_dir, returning.Wanted(to=room, carry=carry, program=was, at_ms=_now()))
+    place.switch(target)
+    try:
+        _restart(unit)
+        _await_version(data_dir, target, unit)
+    except Fault as fault:
+        returning.want(data_dir, None)
+        place.switch(was)
+        _restart(unit)
+        _await_version(data_dir, was, unit)
+        why = f"version {target} did not come up ({fault.detail}); {was} is in use again"
+        deploying.tell(data_dir, "rollback", "failed", target, was, why)
+        raise Fault(why) from None
+    deploying.tell(data_dir, "rollback", "finished", target, was)
+    return next((one.file for one in before.kept(data_dir) if one.newer), None) if room is not None else None
+
+
+def _agreed(chosen: returning.Plan, *, carry: bool, yes: bool, quiet: bool) -> None:
+    """Shows what would come, and asks. Raises Invalid, Abort."""
+    if not quiet:
+        _show_plan(chosen, carry=carry)
+    if not yes:
+        if not (sys.stdin.isatty() and on_terminal()):
+            raise Invalid("going back needs a word of yours: --yes, nothing was changed")
+        click.confirm("Go back?", abort=True)
 
 
 def _went_back(data_dir: Path, room: int, *, carry: bool, yes: bool, quiet: bool) -> str:
@@ -332,12 +353,7 @@ def _went_back(data_dir: Path, room: int, *, carry: bool, yes: bool, quiet: bool
         raise Conflict("SignalCraft serves this data directory now: stop it first")
     try:
         chosen = returning.plan(data_dir, None, at_most=room)
-        if not quiet:
-            _show_plan(chosen, carry=carry)
-        if not yes:
-            if not (sys.stdin.isatty() and on_terminal()):
-                raise Invalid("going back needs a word of yours: --yes, nothing was changed")
-            click.confirm("Go back?", abort=True)
+        _agreed(chosen, carry=carry, yes=yes, quiet=quiet)
         done = returning.go_back(data_dir, chosen, program=signalcraft.__version__, now_ms=_now(), carry=carry)
         return done.newer
     finally:

@@ -38,6 +38,7 @@ _UNCOUNTED: Final = ("/webhooks/", "/health", "/live", "/ready", "/metrics", "/a
 _STREAM: Final = "/api/live"
 """It lasts as long as somebody looks."""
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_CLOSE: Final = (b"connection", b"close")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -48,6 +49,8 @@ class Edge:
     * `allow`: what OPTIONS says of each route.
     * `exceeded`: what limits refused.
     * `took`: is told (route, status, seconds) of each answer but event streams.
+    * `heard`: who has asked for something, by the other end of the connection; whoever watches those tidies it.
+    * `last`: whether an answer is the last one on its connection, since the program is about to end.
     """
 
     def __init__(self, app: App, hooks: Door, settings: Settings, now: Callable[[], int]) -> None:
@@ -66,11 +69,14 @@ class Edge:
         self._number = 0
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.allow: dict[str, bytes] = {}
+        self.heard: set[Any] = set()
+        self.last = False
         self.took: Callable[[str, int, float], None] = lambda route, status, seconds: None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP request."""
         method, path = scope["method"], scope["path"]
+        self.heard.add(scope.get("client"))
         if path.startswith("/webhooks/") and path not in self.allow:  # all but the callbacks that have routes
             await self._hook(scope, receive, send)
             return
@@ -91,6 +97,8 @@ class Edge:
                 if self._cors.named:
                     lines = (*self._cors.of(scope), *lines)
                 message["headers"] = _headers(said, lines, request_id, state)
+                if self.last:
+                    message["headers"].append(_CLOSE)
             await send(message)
 
         reply: Send = answering
@@ -122,6 +130,8 @@ class Edge:
             if status == 429:
                 self.exceeded.refused("webhooks", self._addresses.of(scope), self._now())
             headers.append((b"x-request-id", request_id.encode()))
+            if self.last:
+                headers.append(_CLOSE)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
         finally:

@@ -57,6 +57,15 @@ class Entrance:
         """Returns when every route is there. Raises RuntimeError where they could not be built."""
         await asyncio.shield(self._routes)
 
+    @property
+    def heard(self) -> set[Any]:
+        """Whose requests came, by address and port of their connection."""
+        return self._edge.heard
+
+    def leave(self) -> None:
+        """From now on every answer is the last one on its connection: its client comes again, to the next process."""
+        self._edge.last = True
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI entry point. The routes' own life is the program's: the server tells nothing but requests."""
         await self._edge(scope, receive, send)

@@ -1,15 +1,20 @@
-"""GET /api/system/upgrades: versions and schemas of the box, what is kept from before them, and what went wrong."""
+"""GET /api/system/upgrades: versions and schemas of the box, what is kept from before them, and what went wrong.
+/control/upgrades: for the commands, which tell each step of a change of version.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from litestar import get
+from litestar import get, post
+from litestar.params import JSONBody
 from msgspec import Struct
 
-from signalcraft.http.auth import TheCaller, needs
+from signalcraft.http.auth import TheCaller, needs, scopes
+from signalcraft.http.control import owner_only
 from signalcraft.http.system import TAG
 from signalcraft.http.wire import TheHouse, show_id, time_of
+from signalcraft.services.care.upgrades import Step
 
 
 class UpgradeRunOut(Struct, frozen=True, kw_only=True):
@@ -100,8 +105,14 @@ async def get_upgrades(house: TheHouse, caller: TheCaller) -> UpgradesOut:
     )  # fmt: skip
 
 
+@post("/control/upgrades", guards=[owner_only, scopes("admin")], include_in_schema=False, status_code=204)
+async def control_step(house: TheHouse, caller: TheCaller, data: JSONBody[Step]) -> None:
+    """It is written down with who does it, and told."""
+    await house.upgrades.step(caller.actor, data)
+
+
 def _number(value: object) -> int | None:
     return value if isinstance(value, int) else None
 
 
-ROUTES: Final[list[Any]] = [get_upgrades]
+ROUTES: Final[list[Any]] = [get_upgrades, control_step]

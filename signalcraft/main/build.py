@@ -106,6 +106,7 @@ def open_house(
 
 def _open(settings: Settings, data_dir: Path, now: Callable[[], int]) -> House:
     disks.refuse_network(data_dir)
+    _back_as_wanted(data_dir, now)
     db = Db(data_dir / "signalcraft.db", queue_max=settings.limits.queue_max)
     try:
         keys = _keys(settings, data_dir, db) if migrate.version(db) else None  # a wrong key leaves the file untouched
@@ -132,6 +133,22 @@ def _open(settings: Settings, data_dir: Path, now: Callable[[], int]) -> House:
         house.warnings.append(trouble)
         log.warning(trouble)
     return house
+
+
+def _back_as_wanted(data_dir: Path, now: Callable[[], int]) -> None:
+    """An upgrade was undone, and this older program is the first to run on the newer database (`rollback`)."""
+    from signalcraft.storage import before
+
+    if not (data_dir / before.FOLDER / before.WANTED).exists():
+        return
+    from signalcraft.storage import returning
+
+    with Patience(Systemd()) as patience:
+        patience.say("going back to the schema of this version")
+        done = returning.as_wanted(data_dir, migrate.newest(), program=__version__, now_ms=now())
+    if done is not None:
+        went = {"from": done.plan.schema, "to": done.plan.kept.schema, "newer": done.newer}
+        log.warning("went back to the schema from before an upgrade", extra=went)
 
 
 def _bring_up(settings: Settings, data_dir: Path, now: Callable[[], int], db: Db, keys: vault.Vault | None) -> None:
@@ -206,7 +223,7 @@ def _wire(
         system=System(db, data_dir, now),
         runs=recorded,
         alarms=alarms,
-        upgrades=Upgrades(db, data_dir, __version__, alarms, now),
+        upgrades=Upgrades(db, data_dir, __version__, alarms, ingest, now),
         nightly=nightly,
         backups=Backups(settings, db, materials, data_dir, recorded, alarms, nightly, Runner(), now),
         replica=Replication(settings.replica, db, alarms, lambda: hold.held, now),

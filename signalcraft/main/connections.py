@@ -35,6 +35,8 @@ _FULL = 0.9
 """When no more connections are taken, the silent ones go until this share is left."""
 _SILENT_MS = 5_000
 
+Peer = tuple[str, int]
+"""The other end of a connection: address and port."""
 Told = Callable[[str, str, int], None]
 """(which limit: "connections_per_address", "connections", "slow_reader"; address; connections that were cut)."""
 
@@ -44,7 +46,7 @@ class _Open(Struct, frozen=True):
 
     fd: int
     address: str
-    peer: tuple[str, int]
+    peer: Peer
     silent_ms: int
     waiting: int
     acked: int
@@ -74,8 +76,11 @@ class Connections:
         self._subject = subject
         self._exempt = exempt
         self._told = told
-        self._stalled: dict[tuple[str, int], tuple[float, int]] = {}
+        self._stalled: dict[Peer, tuple[float, int]] = {}
         self.open = 0
+        self.peers: frozenset[Peer] = frozenset()
+        """Who was connected at the last look."""
+        self.looked: Callable[[frozenset[Peer]], None] = lambda peers: None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; nothing where the kernel tells nothing (this is Linux's way)."""
@@ -91,6 +96,7 @@ class Connections:
                 cut = Counter()
             for (limit, address), n in cut.items():
                 self._told(limit, address, n)
+            self.looked(self.peers)
             try:
                 await asyncio.wait_for(stop.wait(), LOOK_S)
             except TimeoutError:
@@ -99,7 +105,7 @@ class Connections:
     def look(self, now_s: float) -> Counter[tuple[str, str]]:
         """Looks once, cuts what must go, and says how many by (limit, address). Called in a thread."""
         everything = list(self._all())
-        self.open = len(everything)
+        self.open, self.peers = len(everything), frozenset(one.peer for one in everything)
         cut: Counter[tuple[str, str]] = Counter()
         gone: set[int] = set()
 
@@ -121,7 +127,7 @@ class Connections:
         return cut
 
     def _slow(self, everything: list[_Open], now_s: float) -> Iterator[_Open]:
-        stalled: dict[tuple[str, int], tuple[float, int]] = {}
+        stalled: dict[Peer, tuple[float, int]] = {}
         for one in everything:
             if not one.waiting:
                 continue
@@ -213,6 +219,18 @@ class _Borrowed:
     def __exit__(self, *_: object) -> None:
         if self._sock is not None:
             self._sock.close()
+
+
+def unsettled(ports: Collection[int], heard: Collection[Peer], quiet_ms: int, silent_ms: int) -> bool:
+    """Whether to end these ports' connections now could cut somebody off.
+
+    `heard`: whose requests we have had; such a connection may go when nothing was sent on it for `quiet_ms`. Another is
+    about to say something (a handshake, a request on its way), unless it was silent for as long as `silent_ms`.
+    """
+    if sys.platform != "linux":
+        return False
+    found = (_seen(int(name), ports) for name in os.listdir("/proc/self/fd"))
+    return any(one.silent_ms < (quiet_ms if one.peer in heard else silent_ms) for one in found if one is not None)
 
 
 def room_for(connections: int) -> int:

@@ -1,17 +1,16 @@
 """The listeners that the world comes through: HTTP or HTTPS, the redirect beside it, and a certificate that is renewed.
 
-The embedded server cannot load another certificate. So another server is started on the same address; the kernel is
-told to give it every new connection, and the old one ends what it has. No connection is lost over it.
+A listening socket lives as long as the program, or longer (main/handover.py). The embedded server cannot load another
+certificate: so another server is started on the same socket, the old one is told of no more connections, and ends what
+it has. No connection is lost over it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import socket
-import struct
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,8 @@ from signalcraft.errors import BadSetting
 from signalcraft.http.limits import Addresses, Exceeded, subscriber
 from signalcraft.http.redirect import redirect_app
 from signalcraft.main import certificate
-from signalcraft.main.connections import Connections, room_for
+from signalcraft.main.connections import Connections, Peer, room_for, unsettled
+from signalcraft.main.handover import OURS, Handover, deafen, waiting
 from signalcraft.services.house import House
 
 if TYPE_CHECKING:
@@ -33,22 +33,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 1024
+BACKLOG = 4096
+"""Connections that may wait while one process ends and the next one starts (net.core.somaxconn's usual value)."""
 LISTENER = "http"
 """What the tasks of the main listener are called: with a new certificate one of them ends and nothing is wrong."""
-CHANGE_S = 3.0
+REDIRECT = "redirect"
+LISTENERS = (LISTENER, REDIRECT)
+CHANGE_S = 10.0
 """How long the old server keeps what it had taken in but not yet read, at a change of certificate."""
-_SO_ATTACH_REUSEPORT_CBPF = 51
-_BPF_RETURN = 0x06
+LINGER_S = 3.0
+"""The same at the end of the program, at most."""
+QUIET_MS = 150
+"""A connection that was answered before may end when it was quiet for so long."""
+SILENT_MS = 1500
+"""One that has asked for nothing yet: the longest that a handshake may be on its way."""
+_LOOK_S = 0.02
 
 Spawn = Callable[[str, Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
 
 class Listener(Server):
-    """The embedded server on a socket that we bound: we know its descriptor, and failing to bind is ours to tell."""
+    """The embedded server on a socket of ours, which stays open when it ends."""
 
-    def __init__(self, app: Any, settings: Settings, address: tuple[str, int], *, tls: bool, connections: int) -> None:
-        http = settings.http
+    def __init__(self, app: Any, settings: Settings, sock: socket.socket, *, tls: bool, connections: int) -> None:
+        http, address = settings.http, sock.getsockname()
         super().__init__(
             app,
             address=address[0],
@@ -70,44 +78,35 @@ class Listener(Server):
             ssl_key=Path(http.tls_key) if tls else None,
             ssl_protocol_min=SSLProtocols.tls12,
         )
-        self._bound = bound(*address)
-        self.port: int = self._bound.getsockname()[1]
+        self.port: int = address[1]
+        self._sock = sock
+        self._fd = -1
         self.asked = False
         self.started = asyncio.Event()
         self.on_startup(self.started.set)
 
     def _init_shared_socket(self) -> None:
         self._ssp = None
+        self._fd = self._sock.dup().detach()
         # Its types leave the arguments out: descriptor, whether it is a Unix socket, backlog.
-        self._shd: Any = SocketHolder(self._bound.dup().detach(), False, BACKLOG)  # type: ignore[call-arg]
+        self._shd: Any = SocketHolder(self._fd, False, BACKLOG)  # type: ignore[call-arg]
 
-    def takes_all(self) -> None:
-        """From now on the kernel gives every new connection on this address to this one, the younger of two."""
-        program = ctypes.create_string_buffer(struct.pack("=HBBI", _BPF_RETURN, 0, 0, 1))
-        try:
-            self._bound.setsockopt(
-                socket.SOL_SOCKET, _SO_ATTACH_REUSEPORT_CBPF, struct.pack("@HP", 1, ctypes.addressof(program))
-            )
-        except OSError:
-            log.debug("this kernel shares new connections between the old and the new server")
-
-    def close(self) -> None:
-        """Gives our descriptor of the socket back; the server has its own."""
-        self._bound.close()
+    def deaf(self) -> None:
+        """Takes no more connections: they wait for whoever listens on the same socket. What it has goes on."""
+        if not deafen(self._fd):
+            log.debug("this system cannot keep new connections from a server")
 
     def ends(self) -> None:
         """Takes no more, and ends what it has."""
         self.asked = True
-        self._bound.close()
         self.stop()  # type: ignore[no-untyped-call]  # granian carries no types there
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens, and shares its address with the next one. Raises OSError."""
+    """A socket that listens. Raises OSError."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is taken in from it has it too
         sock.setblocking(False)
         sock.bind((host, port))
@@ -119,9 +118,11 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 class Front:
-    """The listeners of one program. `spawn`: starts a task that the program watches."""
+    """The listeners of one program. `handover`: sockets that outlive it."""
 
-    def __init__(self, settings: Settings, app: Any, now: Callable[[], int], warnings: list[str]) -> None:
+    def __init__(
+        self, settings: Settings, app: Any, now: Callable[[], int], warnings: list[str], handover: Handover
+    ) -> None:
         self._settings = settings
         self._app = app
         self._now = now
@@ -130,6 +131,8 @@ class Front:
         self.until_ms: int | None = None
         """Until when the certificate holds, None without one."""
         self.connections = room_for(settings.http.connections_max)
+        self._handover = handover
+        self._socks: dict[str, socket.socket] = {}
         self._servers: list[Listener] = []
         self._changing: set[asyncio.Task[Any]] = set()
         self._main: Listener | None = None
@@ -143,27 +146,33 @@ class Front:
         """Listens when it returns. Raises BadSetting where an address or the certificate cannot be used."""
         http = self._settings.http
         self.look()
-        address = listen_address(http.listen)
-        self._main = await self._open(self._app, "http.listen", address, bool(http.tls_certificate), LISTENER, spawn)
-        if http.redirect_listen:
-            app = redirect_app(self._settings)
-            await self._open(
-                app, "http.redirect_listen", listen_address(http.redirect_listen), False, "redirect", spawn
-            )
+        self._handover.receive()
+        wanted = {path: listen for path in OURS if (listen := getattr(http, path.removeprefix("http.")))}
+        made = [path for path, listen in wanted.items() if self._listen(path, listen_address(listen))]
+        self._handover.settle(", ".join(f"{path} is {listen}" for path, listen in wanted.items()))
+        for path in made:
+            self._handover.keep(path, self._socks[path])
         self._spawn = spawn
+        main, redirect = OURS
+        self._main = await self._open(self._app, main, bool(http.tls_certificate), LISTENER)
+        if redirect in wanted:
+            await self._open(redirect_app(self._settings), redirect, False, REDIRECT)
 
-    async def _open(
-        self, app: Any, path: str, address: tuple[str, int], tls: bool, name: str, spawn: Spawn
-    ) -> Listener:
-        _refuse_taken(*address, path)
+    def _listen(self, path: str, address: tuple[str, int]) -> bool:
+        """The socket of an address; whether it had to be made."""
+        handed = self._handover.take(path, address)
         try:
-            server = Listener(app, self._settings, address, tls=tls, connections=self.connections)
+            self._socks[path] = bound(*address) if handed is None else handed
         except OSError as problem:
             raise BadSetting(
                 f"{address[0]}:{address[1]} cannot be listened on: {problem.strerror}", path=path
             ) from None
+        return handed is None
+
+    async def _open(self, app: Any, path: str, tls: bool, name: str) -> Listener:
+        server = Listener(app, self._settings, self._socks[path], tls=tls, connections=self.connections)
         self._servers.append(server)
-        task = spawn(name, self._serve(server))
+        task = self._spawn(name, self._serve(server))
         started = asyncio.create_task(server.started.wait())
         await asyncio.wait({task, started}, timeout=5, return_when=asyncio.FIRST_COMPLETED)
         started.cancel()
@@ -177,7 +186,6 @@ class Front:
         try:
             await server.serve()
         finally:
-            server.close()
             self._servers.remove(server)
         if not server.asked:
             raise RuntimeError("the listener ended by itself")
@@ -207,8 +215,7 @@ class Front:
         try:
             await asyncio.to_thread(certificate.read, self._settings)
             self.look()
-            address = listen_address(self._settings.http.listen)
-            new = Listener(self._app, self._settings, address, tls=True, connections=self.connections)
+            new = Listener(self._app, self._settings, old._sock, tls=True, connections=self.connections)
         except Exception as problem:
             log.error("the new certificate cannot be used, the old one stays", extra={"why": str(problem)})
             return
@@ -216,15 +223,37 @@ class Front:
         self._servers.append(new)
         self._spawn(LISTENER, self._serve(new))
         await new.started.wait()
-        new.takes_all()
+        old.deaf()
         log.info("the certificate was read again: it serves every connection from now on")
         await asyncio.sleep(CHANGE_S)
         old.ends()
 
+    async def quiet(self, heard: Collection[Peer]) -> None:
+        """Takes no more connections, and returns when nobody is about to say something on one that is open.
+
+        To end the servers before that would cut off whoever has connected and is not yet heard. `heard`: who is.
+        """
+        await _while(lambda: any(map(waiting, self._socks.values())))  # they came before the end was asked for
+        for server in list(self._servers):
+            server.deaf()
+        await _while(lambda: unsettled(self.ports, heard, QUIET_MS, SILENT_MS))
+
     def end(self) -> None:
-        """No more connections are taken; requests under way are answered."""
+        """No more connections are taken; requests under way are answered. Those who wait are left to the next."""
         for server in list(self._servers):
             server.ends()
+        for sock in self._socks.values():
+            sock.close()
+
+
+async def _while(busy: Callable[[], bool]) -> None:
+    """Looks from a thread until something is no longer so, at most LINGER_S."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + LINGER_S
+    while await asyncio.to_thread(busy):
+        if loop.time() >= until_s:
+            return
+        await asyncio.sleep(_LOOK_S)
 
 
 class Life:
@@ -257,8 +286,11 @@ class Life:
         await asyncio.wait({self._task}, timeout=2)
 
 
-def watch_over(house: House, front: Front, exceeded: Exceeded) -> Connections:
-    """The watch over what is connected to a front: cuts are counted, logged and seen in the security log."""
+def watch_over(house: House, front: Front, exceeded: Exceeded, heard: set[Peer]) -> Connections:
+    """The watch over what is connected to a front: cuts are counted, logged and seen in the security log.
+
+    Of those who were `heard` only who is connected stays known.
+    """
     http = house.settings.http
     addresses = Addresses(http.trusted_proxies)
 
@@ -267,7 +299,7 @@ def watch_over(house: House, front: Front, exceeded: Exceeded) -> Connections:
         house.security.saw("limit", address, route=limit)
 
     exceeded.saw = lambda limit, address: house.security.saw("limit", address, route=limit)
-    return Connections(
+    watch = Connections(
         front.ports,
         most=front.connections,
         per_address=http.connections_per_address_max,
@@ -276,20 +308,11 @@ def watch_over(house: House, front: Front, exceeded: Exceeded) -> Connections:
         exempt=addresses.trusts,
         told=told,
     )
+    watch.looked = heard.intersection_update
+    return watch
 
 
 def listen_address(listen: str) -> tuple[str, int]:
     """`host:port` or `[v6]:port`. The form was checked when the settings were loaded."""
     host, port = split_listen(listen)
     return host or "0.0.0.0", port  # noqa: S104  # an empty host means every address
-
-
-def _refuse_taken(host: str, port: int, path: str) -> None:
-    # SO_REUSEPORT would let two programs share a port in silence: bind once without it.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as problem:
-            raise BadSetting(f"{host}:{port} cannot be listened on: {problem.strerror}", path=path) from None

@@ -18,7 +18,8 @@ from signalcraft.http.control_socket import ControlServer
 from signalcraft.http.entrance import Entrance
 from signalcraft.jobs import Jobs
 from signalcraft.main.build import close_house, open_house, system_now
-from signalcraft.main.front import LISTENER, Front, Life, watch_over
+from signalcraft.main.front import LISTENER, LISTENERS, Front, Life, watch_over
+from signalcraft.main.handover import Handover
 from signalcraft.main.sockets import SlackSockets
 from signalcraft.main.systemd import Systemd
 from signalcraft.services.house import House
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REQUESTS_S = 10.0
+REQUESTS_S = 8.0
 """How long a stop waits for requests under way."""
+LOOPS_S = 5.0
+"""How long it goes on taking in webhooks while loops come to their end."""
 
 
 class Program:
@@ -62,7 +65,8 @@ class Program:
             self.house.backups.materials.ran_with(self._loaded)
         try:
             entrance = self._entrance = Entrance(self.house)
-            front = self._front = Front(self.settings, entrance, self.now, self.house.warnings)
+            handover = Handover(self._systemd)
+            front = self._front = Front(self.settings, entrance, self.now, self.house.warnings, handover)
             await front.start(self._spawn)
             self._control = ControlServer(entrance, self.house.data_dir)
             await self._control.start()
@@ -102,7 +106,7 @@ class Program:
         """What the API is made of is there a moment after readiness (docs/decisions/0012-routes-after-readiness.md)."""
         app = await self._entrance.build()
         self._life = await Life.begun(app)
-        await watch_over(self.house, front, app.edge.exceeded).run(self._stop)
+        await watch_over(self.house, front, app.edge.exceeded, app.edge.heard).run(self._stop)
 
     @property
     def app(self) -> App:
@@ -174,12 +178,20 @@ class Program:
         self._stop.set()
 
     async def stop(self) -> bool:
-        """Ends in order: streams, requests (10 s), loops, writer (5 s), replica (30 s). False: one was not in time."""
+        """Ends in order: loops (5 s), streams, requests (8 s), writer (5 s), replica (30 s). False: one was late.
+
+        What takes time comes first: webhooks are taken in meanwhile, and who comes after that waits the shorter for
+        the next process.
+        """
         self._systemd.tell("STOPPING=1")
         self._stop.set()
-        self.house.stopping = True
+        self._entrance.leave()
+        log.info("stopping: loops end")
+        await asyncio.wait([task for task in self._tasks if task.get_name() not in LISTENERS], timeout=LOOPS_S)
         log.info("stopping: requests under way are answered")
         if self._front is not None:
+            await self._front.quiet(self._entrance.heard)
+            self.house.stopping = True  # streams end, jobs begin nothing
             self._front.end()
         in_time = await self._end_tasks()
         await self._end_life()

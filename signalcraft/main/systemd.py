@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import socket
 import threading
 from types import TracebackType
@@ -27,6 +28,24 @@ class Systemd:
                 sock.sendto("\n".join(lines).encode(), self._address)
             except OSError:
                 return
+
+    def keep(self, name: str, descriptor: int) -> None:
+        """Leaves a copy of a descriptor with systemd, which hands it to the next process of this service.
+
+        Nothing is kept where the unit has no FileDescriptorStoreMax=.
+        """
+        if not self._address:
+            return
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            try:
+                sock.sendmsg([f"FDSTORE=1\nFDNAME={name}".encode()], [rights], 0, self._address)
+            except OSError:
+                return
+
+    def forget(self, name: str) -> None:
+        """Gives up what is kept under a name."""
+        self.tell("FDSTOREREMOVE=1", f"FDNAME={name}")
 
 
 class Patience:

@@ -21,6 +21,8 @@ from signalcraft.errors import Conflict, Damaged, DiskFull, Fault
 from signalcraft.storage import copies
 
 FOLDER: Final = "before"
+WANTED: Final = "wanted.json"
+"""Asks the next start of an older program to go back (storage/returning.py)."""
 KEEP: Final = 3
 """Copies from before a migration; those that were put aside are kept until somebody removes them."""
 NEWER: Final = "newer-"

@@ -136,36 +136,6 @@ class Place:
         known = {one.version: one.after for one in self.versions()}
         return known.get(version, "") if now == version else now
 
-    def add_tree(self, tree: Path, version: str, sha256: str, now_ms: int) -> None:
-        """A folder that a package brought becomes a version, by hard links where the disk is the same: what runs keeps
-        its files when the package manager puts others in that folder. Raises Fault; what was there stays.
-        """
-        folder, draft = self.versions_dir / version, self.versions_dir / ".incoming"
-        note = Installed(version=version, sha256=sha256, installed_ms=now_ms, after=self._before(version))
-        try:
-            self.versions_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-            shutil.rmtree(draft, ignore_errors=True)
-            shutil.copytree(tree, draft, symlinks=True, copy_function=_linked)
-            before.write(draft / _NOTE, msgspec.json.encode(note))
-            (draft / _NOTE).chmod(0o644)
-            for path in (self.versions_dir, *(one for one in (draft, *draft.rglob("*")) if one.is_dir())):
-                path.chmod(0o755)
-            gone = self.versions_dir / ".gone"
-            shutil.rmtree(gone, ignore_errors=True)
-            if folder.exists():
-                folder.rename(gone)
-            draft.rename(folder)
-            copies.sync_folder(self.versions_dir)
-            shutil.rmtree(gone, ignore_errors=True)
-        except OSError as problem:
-            raise Fault(f"{folder} cannot be written: {problem.strerror}") from None
-
-    def _before(self, version: str) -> str:
-        """What a version follows: the one in use, or, where it is that itself, what it followed already."""
-        now = self.current()
-        known = {one.version: one.after for one in self.versions()}
-        return known.get(version, "") if now == version else now
-
     def switch(self, version: str) -> None:
         """That version is the one in use from now on. Raises Conflict where it is not there."""
         if not self.binary(version).is_file():
@@ -293,12 +263,19 @@ def systemctl(*words: str) -> None:
         raise Fault(f"systemctl {' '.join(words)} failed: {said[-1] if said else done.returncode}")
 
 
-def _linked(source: str, target: str) -> str:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:  # another disk, or one that knows no hard links
-        shutil.copy2(source, target)
-    return target
+def in_trouble(unit: str) -> str:
+    """Why a service that was started will not come up: it ended, and is tried again or not. "" while it may."""
+    found = shutil.which("systemctl")
+    if found is None:
+        return ""
+    done = subprocess.run(  # noqa: S603  # our own words
+        [found, "show", unit, "--property=ActiveState,SubState,Result"],
+        env=children.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    state = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    if state.get("ActiveState") == "failed" or state.get("SubState") == "auto-restart":
+        return f"the service ended at its start ({state.get('Result', 'failed')})"
+    return ""
 
 
 def _linked(source: str, target: str) -> str:

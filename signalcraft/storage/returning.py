@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import apsw
+import msgspec
 from msgspec import Struct
 
 from signalcraft.domain.ids import Mint
@@ -129,6 +130,49 @@ def go_back(
     finally:
         copies.discard(draft)
     return Returned(plan=chosen, newer=newer.file, carried=carry)
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """A way back, for the next start of an older program. `to`: the highest schema it has; `program`: who asked."""
+
+    to: int
+    carry: bool
+    program: str
+    at_ms: int
+
+
+def want(data_dir: Path, wanted: Wanted | None) -> None:
+    """Asks for it, or for none any more. Raises Fault."""
+    if wanted is None:
+        (data_dir / before.FOLDER / before.WANTED).unlink(missing_ok=True)
+    else:
+        before.write(before.folder(data_dir) / before.WANTED, msgspec.json.encode(wanted))
+
+
+def wanted(data_dir: Path) -> Wanted | None:
+    """What is asked for; None where nothing is."""
+    try:
+        return msgspec.json.decode((data_dir / before.FOLDER / before.WANTED).read_bytes(), type=Wanted)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def as_wanted(data_dir: Path, newest: int, *, program: str, now_ms: int) -> Returned | None:
+    """Goes back where that is asked for and this program needs it; the caller holds the lock of the data directory.
+
+    A kill in the middle is gone over again at the next start. Raises what `go_back` and `plan` raise: it is asked for
+    no more then, and the database is the newer one.
+    """
+    asked = wanted(data_dir)
+    if asked is None:
+        return None
+    try:
+        if rehearsal.level_of(data_dir / "signalcraft.db") <= newest:
+            return None  # it was done, or the newer program is in use again
+        chosen = plan(data_dir, None, at_most=min(asked.to, newest))
+        return go_back(data_dir, chosen, program=program, now_ms=now_ms, carry=asked.carry)
+    finally:
+        want(data_dir, None)
 
 
 def written(data_dir: Path, name: str | None) -> Iterator[dict[str, Any]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final, Literal
 
+import apsw
 import msgspec
 from msgspec import Struct
 
@@ -60,6 +62,20 @@ def last(tx: Tx, kind: str, state: State | None = None) -> Run | None:
         (kind, state),
     )
     return None if row is None else _run(row)
+
+
+def last_done_ms(database: Path, kind: str) -> int | None:
+    """When a run of a kind last went well, read beside whatever serves the database; None where none did."""
+    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        connection.set_busy_timeout(5000)
+        if not connection.execute("select count(*) from sqlite_master where name = 'maintenance_run'").fetchall()[0][0]:
+            return None
+        sql = "select max(ended_ms) from maintenance_run where kind = ? and state = 'ok'"
+        found = connection.execute(sql, (kind,)).fetchall()[0][0]
+        return found if isinstance(found, int) else None
+    finally:
+        connection.close()
 
 
 def newest(tx: Tx, kind: str | None = None, below: int | None = None, limit: int = 50) -> list[Run]:

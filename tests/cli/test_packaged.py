@@ -16,7 +16,7 @@ from signalcraft.errors import Conflict, Fault
 from signalcraft.storage import before, installed, masterkey, migrate
 from signalcraft.storage.rehearsal import level_of
 from tests.cli.conftest import Box
-from tests.cli.test_upgrading import GOOD, release
+from tests.cli.prefix import GOOD, release
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 

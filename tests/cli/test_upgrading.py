@@ -6,7 +6,6 @@ import base64
 import hashlib
 import http.server
 import json
-import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,73 +14,19 @@ from pathlib import Path
 import pytest
 from nacl.signing import SigningKey
 
-from signalcraft.cli import upgrading
-from signalcraft.cli.options import Where
-from signalcraft.errors import Conflict, Fault
+from signalcraft.errors import Conflict
 from signalcraft.storage import before, installed, migrate
 from signalcraft.storage.rehearsal import level_of
-from tests.cli.conftest import Box, wait_ready
+from tests.cli.conftest import Box
+from tests.cli.prefix import BAD, GOOD, Prefix, laid, release, served
 from tests.cli.test_migrating import add_event
-from tests.house.tree import ROOT
 from tests.storage.schemas import draw
-
-SCRIPT = """#!{python}
-import sys
-sys.path.insert(0, {root!r})
-import signalcraft
-signalcraft.__version__ = {version!r}
-from signalcraft.storage import migrate
-known = migrate.steps()
-more = {more!r}
-migrate.steps = lambda: [*known, *more]
-from signalcraft.cli import main
-main()
-"""
-GOOD = (9001, "next", "create table after_it (id integer primary key) strict;")
-BAD = (9001, "next", "alter table nowhere add column x integer;")
-
-
-def release(folder: Path, version: str, *more: tuple[int, str, str]) -> Path:
-    """The file of a release, with its sum beside it."""
-    folder.mkdir(exist_ok=True)
-    file = folder / f"signalcraft-{version}"
-    file.write_text(SCRIPT.format(python=sys.executable, root=str(ROOT), version=version, more=list(more)))
-    file.chmod(0o755)
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    file.with_name(f"{file.name}.sha256").write_text(f"{digest}  {file.name}\n")
-    return file
-
-
-class Prefix:
-    """A box with versions of the program below a prefix."""
-
-    def __init__(self, box: Box) -> None:
-        self.box = box
-        self.path = box.root / "prefix"
-        self.files = box.root / "releases"
-
-    def upgrade(self, source: object, *more: str, code: int = 0) -> dict[str, object]:
-        done = self.box.run("upgrade", str(source), "--prefix", str(self.path), "--json", *more, code=code)
-        return json.loads(done.stdout) if code == 0 else {"stderr": done.stderr}
-
-    def rollback(self, *more: str, code: int = 0) -> dict[str, object]:
-        done = self.box.run("rollback", "--prefix", str(self.path), "--json", *more, code=code)
-        return json.loads(done.stdout) if code == 0 else {"stderr": done.stderr}
-
-    def current(self) -> str:
-        return os.readlink(self.path / "current")
-
-    def versions(self) -> list[str]:
-        return sorted(one.name for one in (self.path / "versions").iterdir() if not one.name.startswith("."))
 
 
 @pytest.fixture
 def prefix(box: Box) -> Prefix:
     """One version is installed, and there is a database with something in it."""
-    it = Prefix(box)
-    box.run("migrate", "up")
-    it.upgrade(release(it.files, "1.0.0"))
-    return it
+    return laid(box)
 
 
 def test_an_upgrade_checks_on_a_copy_switches_and_keeps_three(prefix: Prefix) -> None:
@@ -209,23 +154,6 @@ def test_a_rollback_takes_along_what_was_written_since(prefix: Prefix) -> None:
     assert again["pending"] == ["9001_next"]
 
 
-def served(prefix: Prefix) -> None:
-    """The version in use starts on the data directory, and ends."""
-    import subprocess
-
-    from tests.cli.conftest import free_port
-
-    port = free_port()
-    process = subprocess.Popen(
-        [str(prefix.path / "current" / "signalcraft"), "serve", "--listen", f"127.0.0.1:{port}"],
-        env=prefix.box.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=prefix.box.root,
-    )  # fmt: skip
-    prefix.box.adopt(process)
-    wait_ready(f"http://127.0.0.1:{port}", process)
-    code, _, log = prefix.box.ended(process)
-    assert code == 0, log
-
-
 def test_without_another_version_there_is_no_way_back(prefix: Prefix) -> None:
     assert "nothing to go back to" in str(prefix.rollback(code=1)["stderr"])
     assert "version 7.7.7 is not installed" in str(prefix.rollback("--to", "7.7.7", code=1)["stderr"])
@@ -270,66 +198,3 @@ def test_the_one_file_program_is_adopted_where_it_lies(tmp_path: Path, monkeypat
 def test_versions_are_ordered_by_number() -> None:
     known = ["1.0.0rc1", "1.0.0", "1.0.1", "1.9.3", "1.10.0", "2.0.0"]
     assert sorted(set(known), key=installed.order) == known
-
-
-class Systemd:
-    """What systemctl is asked, and a service that comes up or does not."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, comes_up: bool, unit: str = "signalcraft.service") -> None:
-        self.asked: list[str] = []
-        monkeypatch.setattr(os, "geteuid", lambda: 0)
-        monkeypatch.setattr(installed, "systemctl", lambda *words: self.asked.append(" ".join(words)))
-        monkeypatch.setattr(upgrading, "_service", lambda _: (True, unit))
-        self.comes_up = comes_up
-        monkeypatch.setattr(upgrading, "_await_version", self.await_version)
-
-    def await_version(self, _: Path, version: str) -> None:
-        if not self.comes_up:
-            raise Fault("it was not there after 150 s")
-
-
-def two_versions(prefix: Path) -> installed.Place:
-    place = installed.Place(prefix)
-    for n, version in enumerate(("1.0.0", "1.1.0")):
-        draft = place.incoming()
-        draft.write_bytes(b"")
-        place.add(draft, version, "00", n)
-        place.switch(version)
-    return place
-
-
-def test_a_service_is_restarted_and_goes_back_where_it_does_not_come_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place, where = two_versions(tmp_path / "prefix"), Where(None, tmp_path / "data")
-    draw.laid(10, tmp_path / "data")
-    systemd = Systemd(monkeypatch, comes_up=True)
-    assert upgrading._restarted(where, place, "1.1.0", "1.0.0")
-    assert (systemd.asked, place.current()) == (["restart signalcraft.service"], "1.1.0")
-
-    levels = iter((10, 11))
-    monkeypatch.setattr(upgrading, "_level", lambda _: next(levels))
-    went: list[tuple[str, ...]] = []
-    monkeypatch.setattr(installed, "ask", lambda binary, *words: went.append((str(binary.parent.name), *words)))
-    systemd = Systemd(monkeypatch, comes_up=False)
-    with pytest.raises(Fault, match=r"1\.1\.0 did not come up .*1\.0\.0 is in use again"):
-        upgrading._restarted(where, place, "1.1.0", "1.0.0")
-    assert systemd.asked == ["restart signalcraft.service", "stop signalcraft.service", "start signalcraft.service"]
-    assert place.current() == "1.0.0"
-    assert went[0][:6] == ("1.1.0", "migrate", "down", "--to", "10", "--carry")
-
-
-def test_without_systemd_it_says_how(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    place, where = two_versions(tmp_path / "prefix"), Where(None, tmp_path / "data")
-    systemd = Systemd(monkeypatch, comes_up=True, unit="")
-    assert upgrading._restarted(where, place, "1.1.0", "1.0.0") is False
-    assert "end it and start it again" in capsys.readouterr().err
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(upgrading, "_service", lambda _: (True, "signalcraft.service"))
-    assert upgrading._restarted(where, place, "1.1.0", "1.0.0") is False
-    assert "systemctl restart signalcraft.service" in capsys.readouterr().err
-    with pytest.raises(Conflict, match="stop it first"):
-        upgrading._stopped(tmp_path / "data", needed=True)
-    assert systemd.asked == []

@@ -335,6 +335,7 @@ ELSEWHERE = {
     "POST /control/retention/run": "tests/cli/test_retention.py",
     "POST /control/archive/verify": "tests/cli/test_retention.py",
     "POST /api/backups": "tests/stories/test_backups.py",
+    "POST /control/upgrades": "tests/stories/test_deployments.py",
     "POST /control/backups": "tests/cli/test_backup.py",
     "POST /control/backups/verify": "tests/cli/test_backup.py",
     "POST /control/backups/prune": "tests/cli/test_backup.py",

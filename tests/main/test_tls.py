@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from signalcraft.config import load
 from signalcraft.errors import BadSetting
-from signalcraft.main import Program, certificate
+from signalcraft.main import Program, certificate, front
 from tests.http.browsing import PASSWORD, QUIET, Browser, person
 from tests.main.pairs import pair
 from tests.world import World, free_port
@@ -105,7 +105,10 @@ def test_the_plain_port_sends_people_to_https(secure: Secure, path: str) -> None
     assert lines["x-content-type-options"] == "nosniff"
 
 
-def test_a_renewed_certificate_serves_without_losing_a_connection(secure: Secure, tmp_path: Path) -> None:
+def test_a_renewed_certificate_serves_without_losing_a_connection(
+    secure: Secure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "CHANGE_S", 3.0)
     before = secure.serial()
     lost: list[str] = []
     asked = [0]

@@ -6,16 +6,23 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+import msgspec
 from msgspec import Struct
 
+from signalcraft.domain.group import Actor
+from signalcraft.domain.severity import Severity
+from signalcraft.services import own
 from signalcraft.services.care.alarms import Alarms
-from signalcraft.storage import before, facts, installed, migrate, migrating, runs
+from signalcraft.services.ingest import Ingest
+from signalcraft.services.registry import OWN
+from signalcraft.storage import audit, before, facts, installed, migrate, migrating, runs
 from signalcraft.storage.before import Kept
 from signalcraft.storage.db import Db, Tx
 from signalcraft.storage.installed import Installed
 from signalcraft.storage.runs import Run
+from signalcraft.storage.workspaces import DEFAULT_ID
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +31,19 @@ CONDITION: Final = "migration_failed"
 TOLD_MS: Final = 86_400_000
 """How long a failed or a long migration is told."""
 _SHOWN: Final = 10
+
+
+class Step(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One step of a change of version, told by whoever makes it. `by`: the person, as this box knows them; `said`:
+    why it is so.
+    """
+
+    what: Literal["upgrade", "rollback"]
+    state: Literal["started", "finished", "failed"]
+    version: str
+    was: str
+    by: str = ""
+    said: str = ""
 
 
 class UpgradesNow(Struct, frozen=True, kw_only=True):
@@ -43,7 +63,10 @@ class UpgradesNow(Struct, frozen=True, kw_only=True):
 class Upgrades:
     """One instance, on the event loop."""
 
-    def __init__(self, db: Db, data_dir: Path, program: str, alarms: Alarms, now: Callable[[], int]) -> None:
+    def __init__(
+        self, db: Db, data_dir: Path, program: str, alarms: Alarms, ingest: Ingest, now: Callable[[], int]
+    ) -> None:
+        self._ingest = ingest
         self._db = db
         self._dir = data_dir
         self._program = program
@@ -75,6 +98,17 @@ class Upgrades:
             runs.end(tx, runs.begin(tx, KIND, now_ms), "ok", said, told, now_ms)
             log.info("another version than before", extra={"was": was, "now": self._program})
 
+    async def step(self, actor: Actor, step: Step) -> None:
+        """A change of version begins, went well or failed: it is on record with who makes it, and it is told.
+
+        It is an alert of this box's own: it opens with the start, is over when all went well, and stays when not.
+        """
+        now_ms = self._now()
+        verb, data = f"{step.what}.{step.state}", msgspec.to_builtins(step)
+        await self._db.write(lambda tx: audit.add(tx, now_ms, DEFAULT_ID, verb, actor, data))
+        log.warning("the version changes", extra={"verb": verb, "version": step.version, "was": step.was})
+        await self._ingest.say(OWN, own.inbound(_told(step, self._ingest.settings.profile)))
+
     async def tend(self) -> None:
         """Says the alarm about a migration that failed or took long. Called each minute."""
         now_ms = self._now()
@@ -97,6 +131,24 @@ class Upgrades:
             prefix="" if place is None else str(place.prefix),
             versions=versions,
         )
+
+
+def _told(step: Step, environment: str) -> own.Said:
+    what = f"{step.what} to {step.version}"
+    title, severity = {
+        "started": (f"{what} has started", Severity.INFO),
+        "finished": (f"{what} is done", Severity.INFO),
+        "failed": (f"{what} failed", Severity.HIGH),
+    }[step.state]
+    by = f" by {step.by}" if step.by else ""
+    return own.Said(
+        condition=what,
+        status="resolved" if step.state == "finished" else "firing",
+        severity=severity.label,
+        title=f"SignalCraft: {title}",
+        message=f"Version {step.was or 'none'} was in use; {step.state}{by}. {step.said}".strip(),
+        environment=environment,
+    )
 
 
 def _read(tx: Tx) -> tuple[int, list[Run]]:
