@@ -80,6 +80,7 @@ def test_it_is_restarted_after_a_failure_three_times_and_again_a_minute_later() 
     assert (found["Type"], found["NotifyAccess"]) == (["notify"], ["main"])
     assert float(found["WatchdogSec"][0]) <= 60
     assert (found["Restart"], found["StartLimitBurst"]) == (["on-failure"], ["3"])
+    assert (found["StartLimitIntervalSec"], found["LimitCORE"]) == (["60"], ["0"])
     assert found["OnFailure"] == ["signalcraft-again.service"]
     again = settings(SYSTEMD / "signalcraft-again.service")["ExecStart"]
     assert again[0] == "/bin/sleep 60"
