@@ -10,8 +10,8 @@
 #   --download DIR   fetch and verify only; the package stays in DIR
 #   --dry-run        say what would be installed
 #
-# A release is: signalcraft_V_amd64.deb, signalcraft-V-1.x86_64.rpm, signalcraft (the one file), SHA256SUMS and its
-# signature SHA256SUMS.minisig. The signature is checked by minisign, or by OpenSSL 3 where minisign is missing.
+# A release is: signalcraft_V_amd64.deb, signalcraft-V-1.x86_64.rpm, signalcraft-V-linux-x86_64 (the one file), SHA256SUMS
+# and its signature SHA256SUMS.minisig. The signature is checked by minisign, or by OpenSSL 3 where minisign is missing.
 set -eu
 
 # Stamped in when a release is made.
@@ -132,13 +132,14 @@ name() {
     case $kind in
         deb) at="signalcraft_${version:-[0-9][^_]*}_$deb\\.deb" ;;
         rpm) at="signalcraft-${version:-[0-9][^-]*}-1\\.$rpm\\.rpm" ;;
-        file) at='signalcraft' ;;
+        file) at="signalcraft-${version:-[0-9][^-]*}-linux-$rpm" ;;
     esac
     sed -n "s/^[0-9a-f]\\{64\\} [ *]\\($at\\)\$/\\1/p" "$work/SHA256SUMS" | sort -V | tail -n 1
 }
-version=$(printf %s "$version" | sed 's/\./\\./g')
+asked=$version
+version=$(printf %s "$version" | sed 's/\./\\./g') # as a pattern
 file=$(name)
-[ -n "$file" ] || die "the release at $from holds no ${kind} for $(uname -m)${version:+ of version $version}"
+[ -n "$file" ] || die "the release at $from holds no ${kind} for $(uname -m)${asked:+ of version $asked}"
 
 if [ "$dry" = yes ]; then
     say "the signature holds; $file would be installed"
