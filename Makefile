@@ -80,11 +80,14 @@ test: $(DASHBOARD) lint types bandit secrets ## a short form of every check: som
 	.ci/oldest quick
 	$(if $(ARGS),,$(PY) -m tests.gate ran test)
 
-lint: $(READY) $(MODULES) ## style, bans and who may import whom
+lint: $(READY) $(MODULES) workflows ## style, bans, who may import whom, the workflows
 	.venv/bin/ruff check $(CODE)
 	.venv/bin/ruff format --check $(CODE)
 	.venv/bin/lint-imports --no-logo
 	$(NPM) run lint
+
+workflows: $(READY)
+	@.venv/bin/zizmor --offline --no-progress --quiet .github
 
 types: $(READY) $(MODULES) ## mypy and svelte-check, strict
 	.venv/bin/mypy
@@ -103,6 +106,7 @@ audit: bandit secrets ## bandit, secrets in the repository, and known holes in w
 	grep -v 'could not be audited' <<<"$$out" || true
 	if grep -qE '^[a-z0-9-]+ +[0-9][^ ]* +[A-Z]+-' <<<"$$out"; then exit 1; fi
 	if [ "$$code" != 0 ] || [ "$$skipped" != 0 ]; then
+		[ "$(AUDIT)" != whole ] || { echo "AUDIT=whole: what could not be looked at is a failure"; exit 1; }
 		echo "!! NOT CHECKED for known holes: $$([ "$$skipped" = 0 ] && echo all || echo "$$skipped") of" \
 			"$$(grep -c '^[a-z0-9-]*==' runtime.lock.txt) packages (the list of holes was out of reach)"
 	fi
@@ -126,7 +130,63 @@ bench: $(READY) ## how fast it is here: written to docs/reference/benchmarks.md
 	@.ci/need "wrk:wrk:the load generator of the benchmark"
 	$(PY) -m tests.bench
 
+# --------------------------------------------------------------------------------------------------------- the pipeline
+# What .github/workflows/ci.yml runs, in its order (tests/house/test_pipeline.py compares them).
+PIPELINE := lint bandit secrets types coverage web wheel binary packages smoke
+pipeline: ## all that CI does, in its order: what passes here passes there
+	@for target in $(PIPELINE); do echo "== make $$target"; $(MAKE) --no-print-directory $$target; done
+
+coverage: $(READY) $(DASHBOARD) ## every short test, with the floors of coverage: 80 % of all, 95 % of domain, sources, channels
+	@.ci/need "chromium:chromium:the browser of the tests" "promtool:prometheus:what checks metrics, rules and dashboards" \
+		"shellcheck:shellcheck:what checks the scripts of the packages" "rpm:rpm:what looks into the .rpm"
+	$(NPM) run test
+	$(PY) -m pytest -n 3 --dist loadfile -m "not trial" --cov --cov-report= --junitxml=.build/tests.xml $(ARGS)
+	.venv/bin/coverage json --quiet -o .build/coverage.json
+	.venv/bin/coverage xml --quiet -o .build/coverage.xml
+	$(PY) packaging/pipeline/floors.py .build/coverage.json
+
+wheel: $(READY) $(DASHBOARD) ## the wheel, in .build/wheel
+	@rm -rf .build/wheel
+	$(PY) -m hatchling build -t wheel -d .build/wheel
+
+smoke: $(READY) binary ## what was built starts, takes an alert to a channel, and passes signalcraft smoke and doctor
+	$(PY) packaging/pipeline/smoke.py .build/dist/signalcraft .build/dist/signalcraft-dir/signalcraft
+
+version-agrees: $(READY) ## TAG=v1.2.3 is the program's version and has an entry in the changelog
+	@$(PY) packaging/pipeline/version.py "$(TAG)"
+
+signed-release: $(READY)
+	@packaging/pipeline/with-secrets $(MAKE) --no-print-directory release
+
+staging production: $(READY) ## the package of .build/release on a machine, told, smoked, taken back where it does not work
+	@packaging/pipeline/with-secrets $(PY) packaging/pipeline/deploy.py $@ "$$(ls .build/release/*.deb)"
+
+publish: $(READY) ## the files of .build/release at the tag's release
+	@$(PY) packaging/pipeline/version.py "$(TAG)" --notes > .build/notes.md
+	gh release create "$(TAG)" --verify-tag --title "SignalCraft $(TAG)" --notes-file .build/notes.md .build/release/*
+
+notify: $(READY) ## EVENT=started|succeeded|failed|rolled-back PLACE=… VERSION=… WHY=…: tells it through SignalCraft
+	@$(PY) packaging/pipeline/notify.py "$(EVENT)" "$(PLACE)" "$(VERSION)" "$(WHY)"
+
+hooks: ## switch on the hooks of .githooks in this clone
+	git config core.hooksPath .githooks
+
 # ------------------------------------------------------------------------------------------------------------ a release
+# One thing takes long, so it is done again only where something of it changed. Another version than the code's own, to
+# try an upgrade with: SIGNALCRAFT_BUILD_VERSION=9.9.9 make binary
+BINARY := .build/dist$(addprefix -,$(SIGNALCRAFT_BUILD_VERSION))/signalcraft
+binary: $(BINARY) ## the one-file program and the same as a folder: .build/dist/signalcraft, .build/dist/signalcraft-dir
+
+$(BINARY): runtime.lock.txt dev.lock.txt web/package-lock.json $(shell find signalcraft docs packaging/binary \
+		'(' -name static -o -name __pycache__ ')' -prune -o -type f -print) | $(READY) $(DASHBOARD)
+	@.ci/need "cc:gcc:what compiles the loader of the one file" "strip:binutils:what takes names out of libraries"
+	[ -f /usr/include/zstd.h ] || .ci/need "no-command:libzstd-dev:zstd's own library, for the loader" >/dev/null
+	$(PY) packaging/binary/build.py
+	touch $@
+
+release: $(READY) binary packages ## all that people download, with sums, bill of materials and signatures: .build/release
+	@$(PY) packaging/binary/release.py
+
 packages: $(READY) binary ## the .deb and the .rpm, beside the binary in .build/dist
 	@rm -f .build/dist/*.deb .build/dist/*.rpm
 	$(PY) packaging/nfpm/build.py .build/dist/signalcraft-dir .build/dist
@@ -143,6 +203,8 @@ gen: $(READY) $(MODULES) ## everything that is generated: the sample of the sett
 	draw docs/reference/metrics.md signalcraft.http metrics
 	draw docs/reference/openapi.json signalcraft.http openapi
 	draw docs/reference/signalcraft.http tests.security.collection
+	draw docs/reference/database.md tests.house.database
+	draw docs/reference/limits.md tests.house.bounds
 	draw signalcraft/storage/schema.sql signalcraft.storage
 	$(PY) -m tests.house.pages
 	echo web/src/api/schema.d.ts
@@ -167,4 +229,4 @@ clean: ## remove everything that make made
 	rm -rf .venv .build dist build signalcraft/http/static web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: packages help build demo dev web test lint types bandit secrets audit test-oldest trial gate bench gen screenshots fmt lock clean
+.PHONY: workflows pipeline coverage wheel smoke version-agrees signed-release staging production publish notify hooks binary release packages help build demo dev web test lint types bandit secrets audit test-oldest trial gate bench gen screenshots fmt lock clean
