@@ -324,7 +324,7 @@ async def _answered(house: House, caller: Caller, delivery_id: int, wait_s: floa
     while True:
         held = await house.db.read(lambda tx: outbox.get(tx, caller.workspace_id, delivery_id))
         over = held.state in ("sent", "failed", "dropped") or held.last_error is not None
-        if over or time.monotonic() >= until_s or house.stopping:
+        if over or time.monotonic() >= until_s or house.leaving:
             live = house.registry.snapshot.channels.get(held.channel_id)
             took = f"{live.module.LABEL} took it" if held.state == "sent" and live is not None else None
             return TestedChannel(ids.show(delivery_id), held.state, took or held.last_error)

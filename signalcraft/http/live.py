@@ -101,7 +101,7 @@ class Live:
 
     def join(self, caller: Caller, last_event_id: str) -> Subscriber:
         """A new stream. Raises Busy when there are too many."""
-        if self.streams >= STREAMS_MAX or self._house.stopping:
+        if self.streams >= STREAMS_MAX or self._house.leaving:
             raise Busy("no more event streams can be opened now", retry_after_s=10)
         one = Subscriber(caller, last_event_id)
         self._joining.append(one)
@@ -124,7 +124,7 @@ class Live:
 
     async def _follow(self) -> None:
         try:
-            while (self._open or self._joining) and not self._house.stopping:
+            while (self._open or self._joining) and not self._house.leaving:
                 try:
                     await self._look()
                 except Exception:
@@ -269,7 +269,7 @@ async def _events(house: House, streams: Live, one: Subscriber) -> AsyncIterator
     said_s = checked_s = clock()
     try:
         yield b": SignalCraft\n\n"
-        while not house.stopping:
+        while not house.leaving:
             event: bytes | None = b""
             try:
                 event = await asyncio.wait_for(one.waiting.get(), CHECK_S)

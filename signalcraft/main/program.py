@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 REQUESTS_S = 8.0
 """How long a stop waits for requests under way."""
+ROUTES = "routes"
 LOOPS_S = 5.0
 """How long it goes on taking in webhooks while loops come to their end."""
 
@@ -96,7 +97,7 @@ class Program:
         await asyncio.to_thread(self._jobs.start)
         self.house.ready = True
         self._systemd.tell("READY=1", f"STATUS=listening on {self.settings.http.listen}")
-        self._spawn("routes", self._routes(front))
+        self._spawn(ROUTES, self._routes(front))
         if self._systemd.watchdog_s:
             self._spawn("watchdog", self._every(self._systemd.watchdog_s / 3, self._alive))
         where = {"address": self.settings.http.listen, "data_dir": str(self.house.data_dir)}
@@ -189,9 +190,10 @@ class Program:
         log.info("stopping: loops end")
         await asyncio.wait([task for task in self._tasks if task.get_name() not in LISTENERS], timeout=LOOPS_S)
         log.info("stopping: requests under way are answered")
+        self.house.leaving = True
         if self._front is not None:
             await self._front.quiet(self._entrance.heard)
-            self.house.stopping = True  # streams end, jobs begin nothing
+            self.house.stopping = True
             self._front.end()
         in_time = await self._end_tasks()
         await self._end_life()
@@ -217,7 +219,7 @@ class Program:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=2)
-        return not late
+        return all(task.get_name() == ROUTES for task in late)  # what nobody waited for may stay unbuilt
 
     async def _end_life(self) -> None:
         if self._life is not None:

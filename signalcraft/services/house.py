@@ -56,7 +56,9 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class House:
-    """What an edge may use. `now` is the one clock, in ms; `stopping` turns true when the shutdown begins."""
+    """What an edge may use. `now` is the one clock, in ms; `leaving` turns true when who only waits is let go, and
+    `stopping` when no request is taken in any more.
+    """
 
     settings: Settings
     data_dir: Path
@@ -106,5 +108,6 @@ class House:
     figures: dict[str, Callable[[], list[Figure]]] = field(default_factory=dict)
     started_ms: int = 0
     ready: bool = False
+    leaving: bool = False
     stopping: bool = False
     warnings: list[str] = field(default_factory=list)

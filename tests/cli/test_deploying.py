@@ -54,7 +54,7 @@ def two_versions(below: Path) -> installed.Place:
     place = installed.Place(below)
     for n, version in enumerate(("1.0.0", "1.1.0")):
         draft = place.incoming()
-        draft.write_bytes(b"")
+        draft.write_bytes(b"a program" * 100)
         place.add(draft, version, "00", n)
         place.switch(version)
     return place
@@ -79,9 +79,7 @@ def test_a_service_is_restarted_and_goes_back_where_it_does_not_come_up(
     asked = returning.wanted(tmp_path / "data")
     assert asked is not None
     assert (asked.to, asked.carry) == (10, True)
-    assert systemd.told == [
-        "upgrade started 1.1.0", "upgrade finished 1.1.0", "upgrade started 1.1.0", "upgrade failed 1.1.0",
-    ]  # fmt: skip
+    assert systemd.told == ["upgrade started 1.1.0", "upgrade failed 1.1.0"]
 
 
 def test_a_rollback_of_a_service_is_a_restart_and_stays_where_it_fails(
