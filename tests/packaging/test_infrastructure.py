@@ -78,7 +78,7 @@ def test_a_package_that_is_not_the_one_is_not_installed(tmp_path: Path, right: b
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     (bin_ / "curl").write_text('#!/bin/sh\nwhile [ "$1" != --output ]; do shift; done\nprintf package > "$2"\n')
-    for name in ("apt-get", "chgrp"):
+    for name in ("apt-get", "chgrp", "chmod"):
         (bin_ / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/ran\n')
     for tool in bin_.iterdir():
         tool.chmod(0o755)
