@@ -29,11 +29,11 @@ def test_each_step_of_an_upgrade_is_told_and_on_record(world: World, monkeypatch
     ):  # fmt: skip
         assert any(said in text for text in told), told
     groups = {one["title"]: one["status"] for one in world.get("/api/alert-groups")["items"]}
-    assert sorted(groups.values()) == ["open", "resolved", "resolved"], groups
+    assert sorted(groups.values()) == ["open", "resolved", "resolved", "resolved"], groups
     rows = [one for one in world.get("/api/audit")["items"] if one["verb"].startswith(("upgrade.", "rollback."))]
     assert len(rows) == 6
     assert rows[-1]["verb"] == "upgrade.started"
-    assert {row["what"]["by"] for row in rows} == {"sam"}
+    assert {row["data"]["by"] for row in rows} == {"sam"}
     assert {row["actor"]["kind"] for row in rows} != {"system"}
 
 

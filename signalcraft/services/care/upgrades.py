@@ -11,6 +11,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from signalcraft.domain.event import Status
 from signalcraft.domain.group import Actor
 from signalcraft.domain.severity import Severity
 from signalcraft.services import own
@@ -101,13 +102,15 @@ class Upgrades:
     async def step(self, actor: Actor, step: Step) -> None:
         """A change of version begins, went well or failed: it is on record with who makes it, and it is told.
 
-        It is an alert of this box's own: it opens with the start, is over when all went well, and stays when not.
+        It is an alert of this box's own: it opens with the start and is over with the end; a failure is another, that
+        stays until somebody has seen to it.
         """
         now_ms = self._now()
         verb, data = f"{step.what}.{step.state}", msgspec.to_builtins(step)
         await self._db.write(lambda tx: audit.add(tx, now_ms, DEFAULT_ID, verb, actor, data))
         log.warning("the version changes", extra={"verb": verb, "version": step.version, "was": step.was})
-        await self._ingest.say(OWN, own.inbound(_told(step, self._ingest.settings.profile)))
+        for said in _told(step, self._ingest.settings.profile):
+            await self._ingest.say(OWN, own.inbound(said))
 
     async def tend(self) -> None:
         """Says the alarm about a migration that failed or took long. Called each minute."""
@@ -133,22 +136,23 @@ class Upgrades:
         )
 
 
-def _told(step: Step, environment: str) -> own.Said:
+def _told(step: Step, environment: str) -> list[own.Said]:
     what = f"{step.what} to {step.version}"
-    title, severity = {
-        "started": (f"{what} has started", Severity.INFO),
-        "finished": (f"{what} is done", Severity.INFO),
-        "failed": (f"{what} failed", Severity.HIGH),
-    }[step.state]
     by = f" by {step.by}" if step.by else ""
-    return own.Said(
-        condition=what,
-        status="resolved" if step.state == "finished" else "firing",
-        severity=severity.label,
-        title=f"SignalCraft: {title}",
-        message=f"Version {step.was or 'none'} was in use; {step.state}{by}. {step.said}".strip(),
-        environment=environment,
-    )
+    message = f"Version {step.was or 'none'} was in use; {step.state}{by}. {step.said}".strip()
+
+    def said(condition: str, status: Status, severity: Severity, title: str) -> own.Said:
+        return own.Said(
+            condition=condition, status=status, severity=severity.label, title=f"SignalCraft: {title}",
+            message=message, environment=environment,
+        )  # fmt: skip
+
+    if step.state == "started":
+        return [said(what, "firing", Severity.INFO, f"{what} has started")]
+    over = said(what, "resolved", Severity.INFO, f"{what} is over")
+    if step.state == "finished":
+        return [over]
+    return [over, said(f"{what} failed", "firing", Severity.HIGH, f"{what} failed")]
 
 
 def _read(tx: Tx) -> tuple[int, list[Run]]:
