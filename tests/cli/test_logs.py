@@ -73,8 +73,9 @@ def test_a_service_is_read_from_its_journal(monkeypatch: pytest.MonkeyPatch, tmp
     """As whom a process runs stands in its cgroup; the journal does the rest."""
     asked: list[list[str]] = []
 
-    def run(words: list[str], check: bool) -> subprocess.CompletedProcess[bytes]:
+    def run(words: list[str], check: bool, env: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
         asked.append(words)
+        assert "PATH" in env
         return subprocess.CompletedProcess(words, 0)
 
     monkeypatch.setattr(subprocess, "run", run)
@@ -85,6 +86,8 @@ def test_a_service_is_read_from_its_journal(monkeypatch: pytest.MonkeyPatch, tmp
         "--since", "@1772442000", "--follow",
     ]  # fmt: skip
     assert asked[1][-2:] == ["--lines", "200"]
+    assert logs._journal("signalcraft.service", 0, "info", follow=False, find="r-7.x") == 0
+    assert asked[2][-2:] == ["--grep=r\\-7\\.x", "--case-sensitive=yes"]
 
 
 def test_the_service_of_a_process_stands_in_its_cgroup(monkeypatch: pytest.MonkeyPatch) -> None:

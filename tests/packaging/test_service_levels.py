@@ -36,6 +36,7 @@ def test_what_is_critical_is_asked_each_minute_and_the_rest_every_five() -> None
     jobs = {}
     for block in (PROMETHEUS / "signalcraft.probe.yml").read_text("utf-8").split("  - job_name: ")[1:]:
         (interval,) = re.findall(r"scrape_interval: (\w+)", block)
+        assert re.findall(r"scrape_timeout: (\w+)", block) == ["30s"]
         jobs[block.split("\n", 1)[0]] = interval, re.findall(r'"https://[^/]+(/[^"]*)"', block)
     assert jobs == {
         "signalcraft-critical": ("1m", ["/health/live", "/health/ready"]),
