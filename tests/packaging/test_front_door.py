@@ -120,6 +120,15 @@ def test_a_body_above_the_limit_is_refused_by_signalcraft_itself(door: Door) -> 
     assert answer.json()["code"] == "too_large"
 
 
+def test_a_long_head_is_no_matter_of_the_proxy(door: Door) -> None:
+    """What SignalCraft takes, comes through; what it refuses, it refuses itself."""
+    with door.client("127.0.2.13") as client:
+        assert client.get("/live", headers={"X-Long": "x" * 12_000}).status_code == 200
+        assert client.get("/live?" + "x" * 7_000).status_code == 200
+        answer = client.get("/live?" + "x" * 9_000)
+        assert (answer.status_code, answer.json()["code"]) == (414, "address_too_long")
+
+
 def test_the_clients_own_address_stands_in_the_audit_log(door: Door) -> None:
     """Not the proxy's, and not the one that the client claims."""
     person(door.world, "kim@example.com", "owner")
