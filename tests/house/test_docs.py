@@ -70,6 +70,42 @@ def test_every_decision_has_its_four_parts_and_its_number_once() -> None:
         assert {"Context", "Options", "Decision", "What would change our mind"} <= headings, name
 
 
-def test_the_changelog_has_a_place_for_what_comes_next() -> None:
-    """Written for whoever runs SignalCraft."""
-    assert "## Unreleased" in (ROOT / "docs/changelog.md").read_text("utf-8")
+CHANGES = ("Security", "Removed", "Deprecated", "Added", "Changed", "Fixed")
+
+
+def changelog_problem(text: str) -> str:
+    """What in a changelog is not as Keep a Changelog and semver have it, "" for nothing."""
+    releases = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    if not releases or releases[0].splitlines()[0] != "Unreleased":
+        return "there is no place for what comes next"
+    seen: list[tuple[int, ...]] = []
+    for release in releases:
+        head = release.splitlines()[0]
+        named = re.fullmatch(r"(\d+)\.(\d+)\.(\d+) \(\d{4}-\d\d-\d\d\)", head)
+        if named is None and head != "Unreleased":
+            return f"{head}: not a version with its date"
+        if named is not None:
+            seen.append(tuple(map(int, named.groups())))
+        parts = re.findall(r"^### (.+)$", release, re.MULTILINE)
+        if [part for part in CHANGES if part in parts] != parts:
+            return f"{head}: {parts}"
+        if any(not re.match(r"\* |  |### |$", line) for line in release.splitlines()[1:]):
+            return f"{head}: a line that is no item"
+    return "" if seen == sorted(set(seen), reverse=True) else "the newest release is not first"
+
+
+def test_the_changelog_is_kept_in_its_form() -> None:
+    """Written for whoever runs SignalCraft; a tag without an entry fails `make version-agrees`."""
+    assert changelog_problem((ROOT / "docs/changelog.md").read_text("utf-8")) == ""
+
+
+def test_what_is_wrong_in_a_changelog_is_found() -> None:
+    """The check itself."""
+    good = "# C\n\n## Unreleased\n\n### Added\n\n* a\n  b\n\n## 1.2.0 (2026-01-02)\n\n### Fixed\n\n* c\n"
+    good += "\n## 1.1.9 (2026-01-01)\n"
+    assert changelog_problem(good) == ""
+    for old, new in (
+        ("## Unreleased", "## 1.3.0 (2026-02-02)"), ("1.2.0 (2026-01-02)", "1.2"), ("### Fixed", "### Mended"),
+        ("1.1.9", "1.9.9"), ("* c", "c"),
+    ):  # fmt: skip
+        assert changelog_problem(good.replace(old, new)), new
