@@ -109,3 +109,8 @@ def test_what_is_wrong_in_a_changelog_is_found() -> None:
         ("1.1.9", "1.9.9"), ("* c", "c"),
     ):  # fmt: skip
         assert changelog_problem(good.replace(old, new)), new
+
+
+def test_the_changelog_has_a_place_for_what_comes_next() -> None:
+    """Written for whoever runs SignalCraft."""
+    assert "## Unreleased" in (ROOT / "docs/changelog.md").read_text("utf-8")
