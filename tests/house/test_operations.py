@@ -115,3 +115,15 @@ def test_the_mapping_for_uptime_kuma_reads_what_it_posts(status: int, means: str
     assert (event.title, event.message, event.status) == ("Shop", "[Shop] [Down] timeout", means)
     assert event.severity is not None
     assert (event.severity.label, event.dedup_key) == ("high", "7")
+
+
+def test_the_ceiling_is_the_benchmarks() -> None:
+    """The page of capacity has figures that the last benchmark bears out: between half of them and twice."""
+    bench, told = _page("reference/benchmarks"), _page("explanation/capacity")
+    for case, words in (("(b)", "each a new alert group"), ("(c)", "into 1,000 open groups")):
+        row = next(line for line in bench.splitlines() if line.startswith(f"| {case}"))
+        measured = float(row.split("|")[2].split("(")[0].replace(",", ""))
+        said = re.search(rf"{words} \| ([\d,]+) \|", told)
+        assert said is not None
+        assert 0.5 <= measured / float(said[1].replace(",", "")) <= 2, case
+    assert "(../reference/benchmarks.md)" in told
