@@ -114,6 +114,9 @@ def test_a_wheel_holds_the_dashboard(tmp_path: Path) -> None:
     assert len(wanted) >= 2
     wanted |= {f"{name}.gz" for name in wanted if name.endswith((".js", ".css"))}
     assert wanted | {"signalcraft/http/static/index.html"} <= names
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert {f"signalcraft/docs/{name}" for name in pages} <= names  # the program serves its own documentation
+    assert {"signalcraft/http/manual/style.css"} <= names
     assert {name for name in names if "/static/." in name} == set()
 
 
