@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 from signalcraft.config.replica import Replica
 from signalcraft.errors import NoReplica
 from signalcraft.storage import children
+from signalcraft.storage.litestream.scratch import Scratch
 
 log = logging.getLogger(__name__)
 
@@ -112,14 +112,14 @@ class Cli:
         self._timeout_s = PATIENCE_S if timeout_s is None else timeout_s
 
     def __enter__(self) -> Cli:
-        self._folder = tempfile.TemporaryDirectory(prefix="signalcraft-replica-")
-        self.folder = Path(self._folder.name)
+        self._scratch = Scratch()
+        self.folder = self._scratch.path
         (self.folder / "settings").write_text(settings_file(self._replica, socket=False), encoding="utf-8")
         self.database = self.folder / "database"
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._folder.cleanup()
+        self._scratch.remove()
 
     def run(self, verb: str, *arguments: str) -> str:
         """What it prints. The database that it is asked about is `self.database`. Raises NoReplica, BadSetting."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from signalcraft.storage.litestream.child import die_with_parent
 from signalcraft.storage.litestream.command import environment, private_folder, sentence, settings_file, shown
 from signalcraft.storage.litestream.copies import Newest, newest, restore
 from signalcraft.storage.litestream.places import database_of, forget
+from signalcraft.storage.litestream.scratch import Scratch
 
 FOLDER: Final = "standby"
 _ASK_S: Final = {"file": 2.0, "s3": 30.0, "sftp": 30.0}
@@ -96,7 +96,7 @@ class Follower:
         self._now = now
         self._say = say
         self._process: subprocess.Popen[bytes] | None = None
-        self._home: tempfile.TemporaryDirectory[str] | None = None
+        self._home: Scratch | None = None
         self._generation = 0
         self._told = ""
 
@@ -139,8 +139,8 @@ class Follower:
         self._end()
         _clear(self._data_dir)
         private_folder(self._data_dir / FOLDER)
-        self._home = tempfile.TemporaryDirectory(prefix="signalcraft-standby-")
-        home = Path(self._home.name)
+        self._home = Scratch()
+        home = self._home.path
         (home / "settings").write_text(settings_file(self._replica, socket=False), encoding="utf-8")
         self._generation = there.generation
         files = ("-config", str(home / "settings"), "-o", str(database(self._data_dir)), str(home / "database"))
@@ -176,7 +176,7 @@ class Follower:
             if process.returncode not in (0, -15):
                 self._say(sentence(self._replica, said.decode("utf-8", "replace")))
         if self._home is not None:
-            self._home.cleanup()
+            self._home.remove()
             self._home = None
 
 
