@@ -130,6 +130,9 @@ bench: $(READY) ## how fast it is here: written to docs/reference/benchmarks.md
 	@.ci/need "wrk:wrk:the load generator of the benchmark"
 	$(PY) -m tests.bench
 
+bench-regression: bench ## the same, and fails where a case reaches less than nine tenths of what was committed
+	$(PY) -m tests.bench.regression
+
 # --------------------------------------------------------------------------------------------------------- the pipeline
 # What .github/workflows/ci.yml runs, in its order (tests/house/test_pipeline.py compares them).
 PIPELINE := lint bandit secrets types coverage web wheel binary packages smoke
@@ -229,4 +232,4 @@ clean: ## remove everything that make made
 	rm -rf .venv .build dist build signalcraft/http/static web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: workflows pipeline coverage wheel smoke version-agrees signed-release staging production publish notify hooks binary release packages help build demo dev web test lint types bandit secrets audit test-oldest trial gate bench gen screenshots fmt lock clean
+.PHONY: workflows pipeline coverage wheel smoke version-agrees signed-release staging production publish notify hooks binary release packages help build demo dev web test lint types bandit secrets audit test-oldest trial gate bench bench-regression gen screenshots fmt lock clean
