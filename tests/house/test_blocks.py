@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from markdown_it import MarkdownIt
 
 from signalcraft.cli.root import root

@@ -8,7 +8,7 @@ import tomllib
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from signalcraft.domain.event import Event, HttpInbound
 from signalcraft.services.care.alarms import CONDITIONS
@@ -76,7 +76,7 @@ ALERTMANAGER = {
         },
     ],
 }  # fmt: skip
-UPTIME_KUMA = {
+UPTIME_KUMA: dict[str, Any] = {
     "heartbeat": {"monitorID": 7, "status": 0, "time": "2026-03-01 10:00:00", "msg": "timeout"},
     "monitor": {"id": 7, "name": "Shop", "url": "https://shop.example.com"},
     "msg": "[Shop] [Down] timeout",

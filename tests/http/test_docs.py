@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 import pytest
@@ -33,7 +34,7 @@ def test_every_page_is_drawn_whole_and_its_links_lead_somewhere(name: str) -> No
         path, _, anchor = target.partition("#")
         if re.match(r"[a-z]+:", target) or path.partition("?")[0].endswith(("style.css", "search")):
             continue
-        there = "/".join(drawing.posixpath.normpath(f"{folder}/{path.partition('?')[0]}").strip("/").split("/"))
+        there = "/".join(posixpath.normpath(f"{folder}/{path.partition('?')[0]}").strip("/").split("/"))
         assert not path or there in shelf.files(), target
         if anchor and anchor != "content":
             aimed = page(there) if path else html
