@@ -190,6 +190,20 @@ def test_every_command_is_one_that_the_program_has() -> None:
     assert [f"{block.where}: {why}" for block, words in told if (why := wrong(words))] == []
 
 
+def test_every_command_in_a_sentence_is_one_that_the_program_has() -> None:
+    """Between code marks, in prose and tables; the changelog and the decisions tell of their time."""
+    lost, seen = [], 0
+    for page, text in _prose():
+        sentences = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+        for said in re.findall(r"`signalcraft ([a-z][^`…|]*)", sentences):
+            seen += 1
+            why = wrong(shlex.split(said.split(" > ")[0]))
+            if why and "requires an argument" not in why and said != "bundle":  # a word of the format of backups
+                lost.append(f"{page}: signalcraft {said}: {why}")
+    assert seen > 100
+    assert lost == []
+
+
 def test_what_is_no_command_is_found() -> None:
     """The check itself."""
     assert wrong(["backup", "list"]) == ""
