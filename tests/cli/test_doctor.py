@@ -196,6 +196,22 @@ def test_master_key_that_is_gone_open_to_others_or_another_ones(patient: Patient
     patient.expects("master key", "ok", "opens every secret")
 
 
+def test_master_key_that_the_service_alone_has(patient: Patient) -> None:
+    """As systemd hands it over: this command has none, and asks the process."""
+    file = patient.box.data / "master.key"
+    key = file.read_text().strip()
+    file.unlink()
+    patient.expects("master key", "fault", "is not there")
+    process = patient.box.start(
+        "serve", "--listen", f"127.0.0.1:{free_port()}", env={"SIGNALCRAFT_SECURITY__MASTER_KEY": key}
+    )
+    while not answers(patient.box.data):
+        assert process.poll() is None
+        time.sleep(0.05)
+    patient.expects("master key", "ok", "the running process")
+    patient.expects("channels", "ok", "every channel delivers")
+
+
 def test_master_key_a_secret_that_does_not_open(patient: Patient) -> None:
     db = Db(patient.box.data / "signalcraft.db")
     with db.direct() as tx:

@@ -22,7 +22,11 @@ _AHEAD_MS: Final = 60_000
 _PROPERTIES: Final = "LoadState,ActiveState,Result,UnitFileState,NRestarts,NeedDaemonReload"
 
 
-def data_directory(settings: Settings, uid: int | None = None) -> Finding:
+def _owner(path: Path) -> int:
+    return path.lstat().st_uid
+
+
+def data_directory(settings: Settings, uid: int | None = None, owner: Callable[[Path], int] = _owner) -> Finding:
     """Whether whoever serves can use it, and nobody else can."""
     from signalcraft.storage import disks
 
@@ -42,7 +46,7 @@ def data_directory(settings: Settings, uid: int | None = None) -> Finding:
         return fault(name, f"{folder} belongs to {_user(seen.st_uid)}, and this is {_user(me)}: run it as its owner")
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return fault(name, f"{folder} cannot be written: mount it read-write, and give its owner rwx (chmod 700)")
-    foreign = [path for path in folder.rglob("*") if _is_foreign(path, seen.st_uid)]
+    foreign = [path for path in folder.rglob("*") if _is_foreign(path, seen.st_uid, owner)]
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         whose = _user(seen.st_uid)
@@ -52,9 +56,9 @@ def data_directory(settings: Settings, uid: int | None = None) -> Finding:
     return ok(name, f"{folder} is {_user(seen.st_uid)}'s alone")
 
 
-def _is_foreign(path: Path, uid: int) -> bool:
+def _is_foreign(path: Path, uid: int, owner: Callable[[Path], int]) -> bool:
     try:
-        return path.lstat().st_uid != uid
+        return owner(path) != uid
     except OSError:
         return False  # gone meanwhile
 

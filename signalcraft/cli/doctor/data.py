@@ -17,7 +17,7 @@ from signalcraft.services.registry import Registry
 from signalcraft.storage import glance, masterkey, migrate, migrating, runs
 from signalcraft.storage.db import Tx
 from signalcraft.storage.litestream import Newest
-from signalcraft.storage.vault import CHECK, CannotOpen, Vault
+from signalcraft.storage.vault import CHECK, KEY_FILE, CannotOpen, Vault
 
 HOUR_MS: Final = 3_600_000
 _BEHIND_MS: Final = 60_000
@@ -42,7 +42,7 @@ def database(file: Path, reader: Tx) -> Finding:
     return ok(name, f"schema {level}, {size / 1e6:.1f} MB, {'read whole and sound' if read else 'not read whole'}")
 
 
-def master_key(settings: Settings, reader: Tx) -> tuple[Finding, Vault | None]:
+def master_key(settings: Settings, reader: Tx, running: Running | None) -> tuple[Finding, Vault | None]:
     """Whether there is one, nobody else can read it, and it opens what was sealed; and the vault it opens."""
     name = "master key"
     try:
@@ -52,6 +52,11 @@ def master_key(settings: Settings, reader: Tx) -> tuple[Finding, Vault | None]:
     except CannotOpen as problem:
         return fault(name, f"it does not open the database's secrets: {problem.detail}"), None
     except Fault as problem:
+        if running is not None and not _has_key(settings):
+            status, detail = running.component("keys") or ("ok", "")
+            if status == "ok":
+                return ok(name, "the running process opens the vault with one from elsewhere (a credential)"), None
+            return warning(name, detail), None
         return fault(name, f"{problem.detail}. See docs/how-to/keys.md"), None
     sealed = [one for one in problems if " cannot be used: the secret of " in one]
     if sealed:
@@ -62,6 +67,11 @@ def master_key(settings: Settings, reader: Tx) -> tuple[Finding, Vault | None]:
         return warning(name, f"it opens the vault; {problems[0]}"), keys
     where = "of the settings" if settings.security.master_key else "in the data directory"
     return ok(name, f"the one {where} opens every secret; keep a copy elsewhere (signalcraft keys export)"), keys
+
+
+def _has_key(settings: Settings) -> bool:
+    """Whether this command was given one at all: a service's credentials are for the service alone."""
+    return bool(settings.security.master_key) or (settings.data.path / KEY_FILE).exists()
 
 
 def backups(settings: Settings, reader: Tx, now_ms: int) -> Finding:

@@ -30,11 +30,9 @@ def examine(loaded: Loaded, unit: str, now_ms: int) -> list[Finding]:
     settings = loaded.settings
     running, service = _service(settings)
     shown = box.shown_by_systemd(unit)
-    found = [
-        *_each(
-            ("settings", lambda: box.settings_file(loaded)), ("data directory", lambda: box.data_directory(settings))
-        )
-    ]
+    found = _each(
+        ("settings", lambda: box.settings_file(loaded)), ("data directory", lambda: box.data_directory(settings))
+    )
     kept = _Kept()
     found += _database(settings, now_ms, running, kept)
     outer, ahead_s = asyncio.run(_outside(settings, running, now_ms, kept.snapshot))
@@ -45,11 +43,9 @@ def examine(loaded: Loaded, unit: str, now_ms: int) -> list[Finding]:
         ("ports", lambda: box.ports(settings, running, held_by_systemd=held)),
         ("systemd", lambda: box.systemd(unit, shown)),
     )
-    return [
-        *found,
-        service if running or (shown or {}).get("ActiveState") != "active" else _deaf(settings, unit),
-        *outer,
-    ]
+    if service.status == "ok" and running is None and (shown or {}).get("ActiveState") == "active":
+        service = _deaf(settings, unit)
+    return [*found, service, *outer, *kept.told]
 
 
 def _each(*checks: tuple[str, Callable[[], Finding]]) -> list[Finding]:
@@ -98,6 +94,8 @@ class _Kept:
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
         self.latest_ms = 0
+        self.told: list[Finding] = []
+        """What the running process says of its channels, where this command cannot open their secrets."""
 
 
 def _database(settings: Settings, now_ms: int, running: Running | None, kept: _Kept) -> list[Finding]:
@@ -114,13 +112,20 @@ def _database(settings: Settings, now_ms: int, running: Running | None, kept: _K
             whole = data.database(file, reader)
             if whole.status == "fault":
                 return [whole]
-            key, vault = data.master_key(settings, reader)
+            key, vault = data.master_key(settings, reader, running)
+            if vault is None and key.status != "fault":
+                kept.told = _told(running)
             if vault is not None:
                 kept.snapshot = Registry(settings, vault).build(reader)
             kept.latest_ms = latest_ms(reader)
             return [whole, key, *_copies(settings, reader, now_ms, running, file)]
         except Exception as problem:  # a damaged file has many ways to say so
             return [fault("database", f"{problem}: docs/runbooks/database.md, signalcraft restore")]
+
+
+def _told(running: Running | None) -> list[Finding]:
+    status, detail = (running.component("channels") if running is not None else None) or ("ok", "")
+    return [{"ok": ok, "degraded": warning}.get(status, fault)("channels", detail)]
 
 
 def _copies(settings: Settings, reader: Tx, now_ms: int, running: Running | None, file: Path) -> list[Finding]:
