@@ -5,4 +5,6 @@ from __future__ import annotations
 import os
 from typing import Final
 
-GIVEN: Final = {name: os.environ.pop(name, "") for name in ("SIGNALCRAFT_PROGRAM", "SIGNALCRAFT_FRESH_MACHINE")}
+GIVEN: Final = {
+    name: os.environ.pop(name, "") for name in ("SIGNALCRAFT_PROGRAM", "SIGNALCRAFT_FRESH_MACHINE", "SIGNALCRAFT_DIST")
+}

@@ -169,7 +169,7 @@ async def once(address: tuple[str, int], event: str, tries: Tries, *, tls: objec
 class Senders:
     """So many tries a second, in a thread of their own, for as long as the block lasts."""
 
-    def __init__(self, address: tuple[str, int], per_second: int = 50, tls: object = None) -> None:
+    def __init__(self, address: tuple[str, int], per_second: float = 50, tls: object = None) -> None:
         self.tries = Tries()
         self._address = address
         self._every_s = 1 / per_second
