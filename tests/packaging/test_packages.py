@@ -33,6 +33,8 @@ NEEDED = {
     "/usr/share/signalcraft/acme-deploy-hook": "-rwxr-xr-x root/root",
     "/usr/share/signalcraft/small.conf": "-rw-r--r-- root/root",
     "/usr/share/doc/signalcraft/copyright": "-rw-r--r-- root/root",
+    "/usr/share/doc/signalcraft/Caddyfile": "-rw-r--r-- root/root",
+    "/usr/share/doc/signalcraft/nginx.conf": "-rw-r--r-- root/root",
 }
 
 
