@@ -33,7 +33,7 @@ def differs(wanted: str, said: str) -> str:
     for line in wanted.splitlines():
         pattern += "(?:.*\n)*?" if line == "⋮" else ".*?".join(map(re.escape, line.split("…"))) + "\n"
         if re.match(pattern, said) is None:
-            return line
+            return line or "(a blank line)"
     return "" if re.fullmatch(pattern, said) or wanted.endswith("⋮\n") else "it ends later"
 
 
