@@ -62,6 +62,24 @@ def test_the_service_is_exposed_by_at_most_one_and_a_half(units: Path) -> None:
     assert done.returncode == 0, "systemd's own threshold"
 
 
+def test_what_the_service_may_not_do() -> None:
+    """The rating has some room; none of these is taken out for it."""
+    found = settings(UNIT)
+    yes = ("NoNewPrivileges", "PrivateTmp", "PrivateMounts", "PrivateDevices", "PrivateUsers", "ProtectHome", "ProtectClock",
+           "ProtectHostname", "ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups",
+           "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "LockPersonality", "MemoryDenyWriteExecute",
+           "RemoveIPC")  # fmt: skip
+    assert {name: found.get(name) for name in yes} == dict.fromkeys(yes, ["yes"])
+    exact = {
+        "User": ["signalcraft"], "UMask": ["0077"], "StateDirectoryMode": ["0700"], "ProtectSystem": ["strict"],
+        "CapabilityBoundingSet": [""], "AmbientCapabilities": [""], "DevicePolicy": ["closed"],
+        "ProtectProc": ["invisible"], "KeyringMode": ["private"], "SystemCallArchitectures": ["native"],
+        "RestrictAddressFamilies": ["AF_INET AF_INET6 AF_UNIX"], "SystemCallErrorNumber": ["EPERM"],
+        "SystemCallFilter": ["@system-service", "~@privileged @resources", "setpriority"],
+    }  # fmt: skip
+    assert {name: found.get(name) for name in exact} == exact
+
+
 def test_every_line_of_the_sandbox_has_its_reason() -> None:
     """Lines that follow each other may share one; a blank line or a heading ends it."""
     for path in (UNIT, *SYSTEMD.glob("profiles/*.conf")):
