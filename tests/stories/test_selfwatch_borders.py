@@ -162,3 +162,14 @@ def test_a_disk_is_told_in_gigabytes(box: Watched) -> None:
     box._call(box.house.selfwatch.tick())
     assert "5.0 GB of 270 GB are free (1.9 %)" in box.house.alarms.wrong["disk_low"].said
     assert "5.0 GB of 270 GB are free" in box.get("/health")["components"]["disk"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [(512 << 20, "83 MB of the 512 MB of the box"), (24105 << 20, "83 MB of the 23.5 GB of the box")],
+)
+def test_memory_is_told_as_the_settings_say_it(box: Watched, limit: int, words: str) -> None:
+    box.house.selfwatch.vitals.allowed = lambda: (limit, "the box")
+    box.house.selfwatch.vitals.resident = lambda: 83 << 20
+    box._call(box.house.selfwatch.tick())
+    assert box.get("/health")["components"]["memory"]["detail"] == words

@@ -328,7 +328,12 @@ def _memory_fine(seen: Seen) -> str:
     used, limit = seen.memory.used, seen.memory.limit
     if used is None:
         return "the system does not tell it"
-    return f"{used >> 20} MB" + (f" of the {limit >> 20} MB of {seen.memory.of}" if limit else "")
+    return _room(used) + (f" of the {_room(limit)} of {seen.memory.of}" if limit else "")
+
+
+def _room(count: int) -> str:
+    """Memory as the settings and systemd say it (512M is 512 MB here), from 10 GB on by the gigabyte."""
+    return f"{count >> 20} MB" if count < 10 << 30 else f"{count / (1 << 30):.1f} GB"
 
 
 def _clock_fine(clock: Clock) -> str:

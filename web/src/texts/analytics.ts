@@ -19,8 +19,8 @@ export const texts = {
     people: 'People',
   },
   more: {
-    repeats: (n: string) => `${n} exact repeats beside them`,
-    edits: (n: string) => `${n} silent edits beside them`,
+    repeats: (n: string) => `${n} exact ${n === '1' ? 'repeat' : 'repeats'} beside them`,
+    edits: (n: string) => `${n} silent ${n === '1' ? 'edit' : 'edits'} beside them`,
     failures: (n: string) => `${n} given up`,
     median: (span: string) => `half of them within ${span}`,
     closed: (n: string) => `${n} closed by themselves`,
@@ -72,7 +72,7 @@ export const texts = {
     csv: 'Download as CSV',
     rows: 'Rows of the answer',
     failed: 'The question was not answered',
-    answer: (rows: string, seconds: string) => `${rows} rows in ${seconds} s`,
+    answer: (rows: string, seconds: string) => `${rows} ${rows === '1' ? 'row' : 'rows'} in ${seconds} s`,
     cut: 'There are more rows; the first ones are shown.',
     nothing: 'No rows.',
     first:

@@ -11,7 +11,7 @@ export const texts = {
     audit_days: 'Audit log',
   } as Record<string, string>,
   days: 'Days',
-  standard: (days: number) => `Empty: ${days} days, as the settings say`,
+  standard: (days: number) => `Days; empty: ${days}, as the settings say`,
   archive: 'Archive before deleting',
   never: 'Nothing of an alert group that is not resolved is deleted, however old it is.',
   would: 'Would go now',

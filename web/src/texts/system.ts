@@ -9,6 +9,7 @@ export const texts = {
     string,
     string
   >,
+  fine: 'as it should be',
   level: { ok: 'Ok', degraded: 'Look', failing: 'Failing' } as Record<string, string>,
   part: {
     process: 'Process',
