@@ -135,6 +135,7 @@ class Front:
         self._socks: dict[str, socket.socket] = {}
         self._servers: list[Listener] = []
         self._changing: set[asyncio.Task[Any]] = set()
+        self._turn = asyncio.Lock()
         self._main: Listener | None = None
 
     @property
@@ -204,29 +205,37 @@ class Front:
     def renew(self) -> None:
         """The certificate's files were replaced: they serve the next connections. What cannot be used changes nothing,
         and is logged."""
-        old = self._main
-        if not self._settings.http.tls_certificate or self._changing or old is None:
+        if not self._settings.http.tls_certificate or self._main is None:
             return  # while it starts, its files were read just now
-        task = asyncio.get_running_loop().create_task(self._renew(old), name="renew the certificate")
+        task = asyncio.get_running_loop().create_task(self._renew(), name="renew the certificate")
         self._changing.add(task)
         task.add_done_callback(self._changing.discard)
 
-    async def _renew(self, old: Listener) -> None:
+    async def _renew(self) -> None:
+        async with self._turn:
+            old = await self._followed()
+        if old is not None:
+            await asyncio.sleep(CHANGE_S)
+            old.ends()
+
+    async def _followed(self) -> Listener | None:
+        """Another server takes every new connection from now on; the one before it. None where it cannot be."""
+        old = self._main
         try:
             await asyncio.to_thread(certificate.read, self._settings)
             self.look()
-            new = Listener(self._app, self._settings, old._sock, tls=True, connections=self.connections)
+            new = Listener(self._app, self._settings, self._socks[OURS[0]], tls=True, connections=self.connections)
         except Exception as problem:
             log.error("the new certificate cannot be used, the old one stays", extra={"why": str(problem)})
-            return
+            return None
         self._main = new
         self._servers.append(new)
         self._spawn(LISTENER, self._serve(new))
         await new.started.wait()
-        old.deaf()
+        if old is not None:
+            old.deaf()
         log.info("the certificate was read again: it serves every connection from now on")
-        await asyncio.sleep(CHANGE_S)
-        old.ends()
+        return old
 
     async def quiet(self, heard: Collection[Peer]) -> None:
         """Takes no more connections, and returns when nobody is about to say something on one that is open.

@@ -152,6 +152,18 @@ def test_a_renewed_certificate_serves_without_losing_a_connection(
     assert not secure.program._stop.is_set()  # type: ignore[union-attr]
 
 
+def test_two_changes_right_after_each_other_serve_the_last(secure: Secure, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        before = secure.serial()
+        for path, file in pair(tmp_path / name).items():
+            shutil.copyfile(file, secure.settings[path])
+        secure._loop.call_soon_threadsafe(secure.program.renew)  # type: ignore[union-attr]
+        deadline = time.monotonic() + 8  # the one before it has not ended yet
+        while secure.serial() == before and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert secure.serial() != before, name
+
+
 def test_a_renewed_certificate_that_cannot_be_used_changes_nothing(
     secure: Secure, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,7 +16,7 @@ from tests.cli.prefix import BAD, GOOD, release
 from tests.main.manager import Manager, Senders, Tries, integration, stored
 from tests.main.test_handover import NO_LIMIT, address
 
-ROUNDS = 20
+ROUNDS = 10
 MANY = "with recursive n(x) as (select 1 union all select x + 1 from n where x < 6000000) select x from n"
 LONG = (9001, "next", f"create table after_it (id integer primary key) strict; insert into after_it {MANY};")
 
@@ -67,7 +67,7 @@ def there_once(service: Manager, *all_tries: Tries) -> None:
 
 
 @pytest.mark.trial
-def test_twenty_restarts_at_fifty_a_second(service: Manager) -> None:
+def test_ten_restarts_at_fifty_a_second(service: Manager) -> None:
     print()
     service.start()
     took = []
