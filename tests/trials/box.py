@@ -40,7 +40,7 @@ class Box:
         """One command on this data directory; its standard output. Raises where it fails."""
         done = subprocess.run(
             command(*args, "--data-dir", str(self.data_dir)),
-            env=self.env, input=stdin, capture_output=True, timeout=60, check=False,
+            env=self.env, input=stdin, capture_output=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
@@ -54,7 +54,7 @@ class Box:
                 env=self.env, stdout=log, stderr=log,
             )  # fmt: skip
         with httpx.Client(trust_env=False, timeout=1) as client:
-            while time.monotonic() - began < 30:
+            while time.monotonic() - began < 90:
                 assert self.process.poll() is None, f"serve ended with {self.process.returncode}: see {self.log}"
                 try:
                     if client.get(self.url + "/health/ready").status_code == 200:
@@ -62,7 +62,7 @@ class Box:
                 except httpx.HTTPError:
                     pass
                 time.sleep(0.01)
-        raise AssertionError("serve was not ready in 30 s")
+        raise AssertionError("serve was not ready in 90 s")
 
     def kill(self) -> None:
         """kill -9."""
