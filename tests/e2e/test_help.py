@@ -22,7 +22,7 @@ def test_help_for_a_page_opens_beside_it(world: Place, page: Page) -> None:
         expect(help_page.get_by_role("heading", level=1)).to_contain_text(heading)
         help_page.get_by_role("searchbox").fill("passkey")
         help_page.get_by_role("button", name="Search").click()
-        expect(help_page.get_by_role("link", name="passkeys").first).to_be_visible()
+        expect(help_page.get_by_role("link", name="Sign in with a passkey").first).to_be_visible()
         help_page.close()
     assert said == []
 

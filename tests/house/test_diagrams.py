@@ -88,3 +88,17 @@ def test_the_architecture_has_a_diagram_of_everything_that_is_asked_for() -> Non
     sections = re.split(r"^## ", (ROOT / PAGE).read_text("utf-8"), flags=re.MULTILINE)[1:]
     drawn = {drawing.slug(one.splitlines()[0]) for one in sections if "```mermaid" in one}
     assert {re.sub(r"^the-", "", name) for name in drawn} == set(WANTED)
+
+
+def test_every_picture_is_of_a_diagram_as_it_is_now() -> None:
+    """Drawn by Mermaid itself (tests/e2e/diagrams.py). A changed one is shown as text until it is drawn again."""
+    drawn = {path.name for path in (ROOT / "docs/images/diagrams").glob("*.svg")}
+    wanted = {drawing.diagram(block.text).rpartition("/")[2] for block in of("mermaid")}
+    assert drawn - wanted == set(), "pictures of diagrams that are no more: python -m tests.e2e.diagrams"
+    assert drawing.drawn(PAGE.removeprefix("docs/")).count("<figure><img") == len(drawn & wanted) > 0
+
+
+def test_no_picture_acts_or_loads_anything() -> None:
+    for path in (ROOT / "docs/images/diagrams").glob("*.svg"):
+        text = path.read_text("utf-8")
+        assert re.findall(r"<script|<foreignObject|\son\w+=|href=\"(?!#)|url\((?!#)", text) == [], path.name
