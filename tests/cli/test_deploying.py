@@ -202,13 +202,17 @@ def test_an_upgrade_makes_the_backup_that_it_needs(prefix: Prefix) -> None:
 def test_the_start_of_an_older_version_goes_back_where_that_was_asked_for(prefix: Prefix) -> None:
     """What `rollback` and a failed upgrade ask of a service: who connects meanwhile waits for it."""
     box, file = prefix.box, prefix.box.data / "signalcraft.db"
+    file.unlink()
+    draw.laid(9, box.data)
+    box.run("migrate", "up")
+    before.prune(box.data, 0)
     prefix.upgrade(release(prefix.files, "1.1.0", GOOD))
     served(prefix)
     assert level_of(file) == 9001
     add_event(file)
     installed.Place(prefix.path).switch("1.0.0")
     serve = [str(prefix.path / "current" / "signalcraft"), "serve"]
-    refused = subprocess.run(serve, env=box.env, cwd=box.root, capture_output=True, timeout=60, check=False)
+    refused = subprocess.run(serve, env=box.env, cwd=box.root, capture_output=True, timeout=120, check=False)
     assert refused.returncode != 0, "an older program does not touch a newer database by itself"
     assert level_of(file) == 9001
     returning.want(box.data, returning.Wanted(to=migrate.newest(), carry=True, program="1.1.0", at_ms=1))
