@@ -11,7 +11,7 @@ import shutil
 import zlib
 from pathlib import Path
 
-from PyInstaller.archive.readers import CArchiveReader
+from PyInstaller.archive.readers import CArchiveReader  # type: ignore[import-untyped]
 
 MIGRATION = "create table of_the_next_version (id integer primary key, said text not null) strict;\n"
 
