@@ -92,14 +92,14 @@ class Installed:
         self.url = f"http://127.0.0.1:{port}"
 
     def apt(self, deb: Path, *options: str, code: int | None = 0) -> str:
-        self.machine.put(deb, f"/root/{deb.name}")
+        self.machine.put(deb, f"/srv/{deb.name}")
         env = "DEBIAN_FRONTEND=noninteractive"
         try:
             return self.machine.sh(
-                f"{env} apt-get install -y -q --no-install-recommends {' '.join(options)} /root/{deb.name}", code=code
+                f"{env} apt-get install -y -q --no-install-recommends {' '.join(options)} /srv/{deb.name}", code=code
             )
         finally:
-            self.machine.sh(f"rm /root/{deb.name}")
+            self.machine.sh(f"rm /srv/{deb.name}")
 
     def health(self) -> int:
         try:
@@ -204,8 +204,8 @@ def test_the_package_installs_a_service_that_is_active_and_sandboxed(box: Instal
 
 
 def test_a_signed_webhook_reaches_slack(box: Installed) -> None:
-    box.machine.write("/root/team.toml", TEAM)
-    box.machine.sh("signalcraft apply /root/team.toml && rm /root/team.toml")
+    box.machine.write("/srv/team.toml", TEAM)
+    box.machine.sh("signalcraft apply /srv/team.toml && rm /srv/team.toml")
     assert box.receives("Checkout is on fire").status_code == 202
     took_s = box.until(lambda: box.told("Checkout is on fire"), 30)
     print(f"\na signed Sentry webhook was told in Slack after {took_s * 1000:.0f} ms")
@@ -269,9 +269,9 @@ def test_an_upgrade_that_does_not_come_up_goes_back_by_itself(box: Installed) ->
 def test_three_failures_in_a_row_are_followed_by_another_round(box: Installed) -> None:
     """A settings file that is wrong for a while: it gives up after three tries, and is back when that is mended."""
     file = "/etc/signalcraft/signalcraft.toml"
-    box.machine.sh(f"cp {file} /root/kept && echo 'nonsense = 1' >> {file} && kill -9 {box.pid()}")
+    box.machine.sh(f"cp {file} /srv/kept && echo 'nonsense = 1' >> {file} && kill -9 {box.pid()}")
     box.until(lambda: box.machine.shown(UNIT, "ActiveState")["ActiveState"] == "failed", 60)
-    box.machine.sh(f"cat /root/kept > {file} && rm /root/kept")
+    box.machine.sh(f"cat /srv/kept > {file} && rm /srv/kept")
     took_s = box.until(lambda: box.health() == 200, 90)
     print(f"\nafter it had given up, and the cause was gone: back by itself after {took_s:.0f} s")
 
