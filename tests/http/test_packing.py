@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from typing import Any
 
 import pytest
 import zstandard
 
-from signalcraft.http.packing import LEAST, packed
+from signalcraft.http.packing import LEAST, SECRET, packed
 
 JSON = (b"content-type", b"application/json")
 LARGE = b'"%s"' % (b"a" * 5000)
@@ -17,6 +18,7 @@ LARGE = b'"%s"' % (b"a" * 5000)
 def sent(
     *pieces: bytes, path: str = "/api/alert-groups", method: str = "GET", status: int = 200,
     headers: tuple[tuple[bytes, bytes], ...] = (JSON,), asked: tuple[tuple[bytes, bytes], ...] = (),
+    accepted: bytes = b"gzip, zstd",
 ) -> tuple[dict[str, Any], dict[bytes, bytes], list[bytes]]:  # fmt: skip
     """(the start of the answer, its headers, its body piece by piece), as a client that takes everything gets it."""
 
@@ -31,7 +33,7 @@ def sent(
         async def send(message: Any) -> None:
             said.append(message)
 
-        scope = {"method": method, "path": path, "headers": [(b"accept-encoding", b"gzip, zstd"), *asked]}
+        scope = {"method": method, "path": path, "headers": [(b"accept-encoding", accepted), *asked]}
         await packed(app, scope, None, send)
         return said
 
@@ -91,3 +93,41 @@ def test_what_is_no_answer_to_a_reading_of_the_api_goes_through(other: dict[str,
 
 def test_what_an_answer_varies_by_adds_up() -> None:
     assert sent(LARGE, headers=(JSON, (b"vary", b"origin")))[1][b"vary"] == b"origin, accept-encoding"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        (b"gzip", b"gzip"),
+        (b"zstd;q=0.1, gzip", b"gzip"),
+        (b"*", b"zstd"),
+        (b"br", None),
+        (b"identity", None),
+        (b"gzip;q=0, zstd;q=0", None),
+    ],
+)
+def test_it_is_packed_as_the_client_can_unpack_it(accepted: bytes, coding: bytes | None) -> None:
+    _, headers, (body,) = sent(LARGE, accepted=accepted)
+    assert headers.get(b"content-encoding") == coding
+    if coding == b"gzip":
+        assert gzip.decompress(body) == LARGE
+    if coding is None:
+        assert body == LARGE
+
+
+def test_whoever_has_it_gets_none_and_another_one_is_told() -> None:
+    etag = sent(LARGE)[1][b"etag"]
+    start, headers, body = sent(LARGE, asked=((b"if-none-match", etag),))
+    assert (start["status"], body, headers[b"etag"]) == (304, [b""], etag)
+    assert b"content-type" not in headers
+    assert sent(LARGE + b" ", asked=((b"if-none-match", etag),))[0]["status"] == 200
+
+
+@pytest.mark.parametrize("path", [one + "x" for one in SECRET])
+def test_what_may_hold_a_secret_is_not_packed(path: str) -> None:
+    assert b"content-encoding" not in sent(LARGE, path=path)[1]
+
+
+def test_what_another_sites_page_asks_for_is_not_packed() -> None:
+    assert b"content-encoding" not in sent(LARGE, asked=((b"sec-fetch-site", b"cross-site"),))[1]
+    assert b"content-encoding" in sent(LARGE, asked=((b"sec-fetch-site", b"same-origin"),))[1]
