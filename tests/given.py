@@ -6,5 +6,11 @@ import os
 from typing import Final
 
 GIVEN: Final = {
-    name: os.environ.pop(name, "") for name in ("SIGNALCRAFT_PROGRAM", "SIGNALCRAFT_FRESH_MACHINE", "SIGNALCRAFT_DIST")
+    name: os.environ.pop(name, "")
+    for name in (
+        "SIGNALCRAFT_PROGRAM",
+        "SIGNALCRAFT_FRESH_MACHINE",
+        "SIGNALCRAFT_DIST",
+        "SIGNALCRAFT_DEBIAN_TAR",
+    )
 }
