@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import expect
+import pytest
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Visit, announce
 from tests.e2e.looking import axe
@@ -44,3 +45,47 @@ def test_long_ranges_are_shown_asked_and_made_anew(fresh: Place, visit: Visit) -
     card.get_by_role("button", name="Count everything anew").click()
     expect(page.get_by_text("5 events counted in")).to_be_visible(timeout=20_000)
     axe(page)
+
+
+@pytest.fixture(scope="module")
+def lived(world: Place) -> Place:
+    """Six events in two groups, one acknowledged and resolved; all of it told to one channel."""
+    world.rule(channel="#oncall", name="everything")
+    for _ in range(5):
+        world.receives("sentry", "event_alert", issue="1", title="Loud", level="fatal", project="shop")
+    world.receives("sentry", "event_alert", issue="2", title="Quiet", level="warning", project="api")
+    quiet = world.group("Quiet")
+    world.act(quiet, "ack")
+    world.act(quiet, "resolve")
+    world.settled()
+    return world
+
+
+def figure(page: Page, name: str) -> Locator:
+    """One of the numbers at the top, with what stands below it."""
+    return page.locator("dl.figures .card").filter(has=page.get_by_text(name, exact=True))
+
+
+def test_every_figure_is_the_apis(lived: Place, page: Page) -> None:
+    page.goto("/analytics?range=7d")
+    expect(figure(page, "Events")).to_be_visible(timeout=20_000)
+    said = lived.get("/api/analytics", range="7d")
+    whole = said["whole"]
+    assert (whole["events"], whole["groups"], whole["acknowledged"]) == (6, 2, 1)
+    expect(figure(page, "Events").locator("dd").first).to_have_text(str(whole["events"]))
+    expect(figure(page, "Events")).to_contain_text(re.compile(f"{whole['duplicates']} exact repeat"))
+    expect(figure(page, "New alert groups").locator("dd").first).to_have_text("2")
+    expect(figure(page, "New alert groups")).to_contain_text("0 closed by themselves")
+    expect(figure(page, "Notifications").locator("dd").first).to_have_text(str(whole["notifications"]))
+    expect(figure(page, "Notifications")).to_contain_text(f"{whole['edits']} silent edit")
+    expect(figure(page, "Events without a sound")).to_contain_text(f"{whole['dedup_percent']:g} %")
+    expect(figure(page, "Taken by channels")).to_contain_text("100 %")
+    expect(figure(page, "Taken by channels")).to_contain_text("0 given up")
+    for name, mean in (("acknowledge", whole["mtta_seconds"]), ("resolve", whole["mttr_seconds"])):
+        expect(figure(page, f"Time to {name}").locator("dd").first).to_have_text(
+            re.compile(f"^(< 1 s|{round(mean)} s)$")
+        )
+        expect(figure(page, f"Time to {name}")).to_contain_text("half of them within")
+    expect(figure(page, "People").locator("dd").first).to_have_text(str(whole["active_people"]))
+    expect(figure(page, "People")).to_contain_text(f"{said['people_of_last_week']} in the last week")
+    expect(page.get_by_text(re.compile("^Long ranges, counted until "))).to_be_visible()
