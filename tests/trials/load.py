@@ -126,6 +126,7 @@ class Load:
         # Sockets of its own: a pool of five hundred busy connections is slow to choose from.
         await asyncio.sleep(number * 0.005)
         where = httpx.URL(self.url)
+        writer: asyncio.StreamWriter | None = None
         try:
             reader, writer = await asyncio.open_connection(where.host, where.port)
             writer.write(
@@ -140,6 +141,9 @@ class Load:
             self.seen.cut += 1
         except OSError as problem:
             self.seen.errors.append(f"a stream broke: {problem!r}")
+        finally:
+            if writer is not None:
+                writer.close()
 
     async def _person(self, client: httpx.AsyncClient, number: int, end: float, pause: float) -> None:
         dice = random.Random(number)
