@@ -6,15 +6,13 @@ import getpass
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
-
-from msgspec import Struct
 
 from signalcraft.cli.migrating import _now
 from signalcraft.cli.options import Where
 from signalcraft.cli.terminal import note, say, table
-from signalcraft.config import environment
 from signalcraft.errors import Conflict, Fault
 
 if TYPE_CHECKING:
@@ -28,7 +26,8 @@ _SPACE: Final = 3
 """How often a program must fit on the disk: as it comes, as a version, and once more."""
 
 
-class Check(Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Check:
     """One line of the list."""
 
     name: str
@@ -89,6 +88,8 @@ def tell(
 
 def person() -> str:
     """Who asks for it: the account behind sudo, where there is one."""
+    from signalcraft.config import environment
+
     behind = environment("SUDO_USER")
     if behind:
         return behind

@@ -39,7 +39,8 @@ OPEN: Final = frozenset(
     {
         *("/health", "/health/live", "/live", "/health/ready", "/ready", "/health/startup"),
         *("/", "/api/openapi.json", "/api/errors", "/api/docs", "/api/docs/{name:str}"),
-        "/docs", "/docs/{name:path}",  # the same for every box
+        "/docs",
+        "/docs/{name:path}",  # the same for every box
         *("/answer/{token:str}", "/share/{token:str}", "/webhooks/slack/actions"),  # authenticated by what they carry
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from signalcraft.cli.client import answers
 from tests.cli.child import finished
+from tests.standins import SlackStandIn, StandInThread
 
 Done = subprocess.CompletedProcess[str]
 
@@ -129,3 +131,28 @@ def either(request: pytest.FixtureRequest, box: Box) -> Box:
     if request.param == "live":
         box.serving()
     return box
+
+
+@pytest.fixture
+def slack() -> Iterator[SlackStandIn]:
+    with StandInThread(SlackStandIn(now_ms, channels=["oncall"])) as running:
+        yield running.it
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with one Slack channel, made once."""
+    from tests.cli.patient import slack_channel
+
+    box = Box(tmp_path_factory.mktemp("healthy"))
+    (box.root / "it.toml").write_text(slack_channel())
+    box.run("apply", "it.toml")
+    return box.data
+
+
+@pytest.fixture
+def patient(box: Box, slack: SlackStandIn, healthy: Path) -> Any:
+    from tests.cli.patient import Patient
+
+    shutil.copytree(healthy, box.data)
+    return Patient(box, slack)

@@ -15,8 +15,8 @@ import pytest
 
 from tests import bodies
 from tests.cli.conftest import Box, box, free_port  # noqa: F401  # a fixture
-from tests.main.manager import Manager, Senders, Tries, closed, integration, listening, once, request, stored
 from tests.main.pairs import pair
+from tests.main.unit import Manager, Senders, Tries, closed, integration, listening, once, request, stored
 
 NO_LIMIT = {
     "SIGNALCRAFT_LIMITS__WEBHOOKS_PER_MINUTE": "0",

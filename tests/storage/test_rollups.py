@@ -251,3 +251,26 @@ def test_a_question_makes_no_file_and_says_that_there_is_none(house: House) -> N
     assert held is not None
     assert not held.there
     assert not (house.db.path.parent / FILE).exists()
+
+
+def test_minutes_and_hours_go_to_the_day(house: House) -> None:
+    """Fourteen days and four hundred, each to its own bucket; what comes late is not put where it is forgotten."""
+    house.event(START_MS, 0)
+    house.now_ms = START_MS + 14 * DAY_MS
+    house.fold(tidy=True)
+    assert stored(house.worker.path, "minutes")[0]
+    house.now_ms += 60_000
+    house.fold(tidy=True)
+    assert stored(house.worker.path, "minutes")[0] == {}
+    house.now_ms = START_MS + 400 * DAY_MS
+    house.fold(tidy=True)
+    assert stored(house.worker.path, "hours")[0]
+    house.event(START_MS + DAY_MS, 0)
+    house.now_ms += 3_600_000
+    house.fold()
+    assert {place[0] for place in stored(house.worker.path, "hours")[0]} == {START_MS, START_MS + DAY_MS}
+    house.fold(tidy=True)
+    assert {place[0] for place in stored(house.worker.path, "hours")[0]} == {START_MS + DAY_MS}
+    house.now_ms = START_MS + 4_000 * DAY_MS
+    house.fold(tidy=True)
+    assert len({place[0] for place in stored(house.worker.path, "days")[0]}) == 2

@@ -13,8 +13,8 @@ from signalcraft.storage.installed import Place
 from signalcraft.storage.rehearsal import level_of
 from tests.cli.conftest import Box, free_port
 from tests.cli.prefix import BAD, GOOD, release
-from tests.main.manager import Manager, Senders, Tries, integration, stored
 from tests.main.test_handover import NO_LIMIT, address
+from tests.main.unit import Manager, Senders, Tries, integration, stored
 
 ROUNDS = 10
 MANY = "with recursive n(x) as (select 1 union all select x + 1 from n where x < 6000000) select x from n"

@@ -28,7 +28,7 @@ from tests import bodies
 from tests.cli.conftest import free_port
 from tests.given import GIVEN
 from tests.house.tree import ROOT
-from tests.main.manager import PATH, TOKEN, Senders, Tries
+from tests.main.unit import PATH, TOKEN, Senders, Tries
 from tests.trials.machine import Machine
 from tests.trials.nextbuild import broken_build, next_build
 

@@ -14,7 +14,7 @@ from signalcraft.errors import Fault
 from signalcraft.services.care import drill as drills
 from signalcraft.services.care.backup import state as how
 from signalcraft.services.registry import Registry
-from signalcraft.storage import glance, masterkey, migrate, migrating, runs
+from signalcraft.storage import facts, glance, masterkey, migrate, migrating, runs
 from signalcraft.storage.db import Tx
 from signalcraft.storage.litestream import Newest
 from signalcraft.storage.vault import CHECK, KEY_FILE, CannotOpen, Vault
@@ -61,7 +61,7 @@ def master_key(settings: Settings, reader: Tx, running: Running | None) -> tuple
     sealed = [one for one in problems if " cannot be used: the secret of " in one]
     if sealed:
         return fault(name, f"{sealed[0]}: enter the secret again"), keys
-    if reader.value("select value from fact where name = ?", (CHECK,)) is None:
+    if facts.get(reader, CHECK) is None:
         return warning(name, "the database has not been sealed with it yet: signalcraft serve does so"), keys
     if problems:
         return warning(name, f"it opens the vault; {problems[0]}"), keys
