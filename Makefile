@@ -42,7 +42,7 @@ $(DASHBOARD): $(MODULES) $(shell find web -name node_modules -prune -o -type f -
 
 # Programs that packages bring along to be run when they are installed stay where they are.
 $(MODULES): web/package-lock.json web/package.json web/.npmrc | $(READY)
-	@$(NPM) ci --ignore-scripts
+	@$(NPM) ci --ignore-scripts || { echo "npm did not come to its end; once more"; $(NPM) ci --ignore-scripts; }
 	touch $@
 
 # The lock is installed whole, so that what was tested is what runs; the build backend comes from it too.
