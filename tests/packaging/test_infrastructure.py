@@ -207,6 +207,7 @@ def test_the_settings_that_the_role_writes_are_taken(tmp_path: Path, caddy: bool
 
     env = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
     env.filters["to_json"] = json.dumps
+    env.filters["bool"] = bool
     env.filters["combine"] = lambda a, b, recursive=False: {
         **a, **{k: {**a[k], **v} if recursive and k in a and isinstance(v, dict) else v for k, v in b.items()}
     }  # fmt: skip
