@@ -8,6 +8,7 @@ import shutil
 import sys
 import sysconfig
 import threading
+import time
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ _SCRUBBED: Final = (
 """Litestream cannot use a list of certificates from there; the rest is between this process and systemd."""
 
 
+_GRACE_S: Final = 5.0
 _ONE_FILE: Final = "_SIGNALCRAFT_FILE"
 """Where the loader of the one-file program says which file it is (packaging/binary/loader.c)."""
 
@@ -63,6 +65,7 @@ def end_with_parent() -> None:
         poll = select.poll()
         poll.register(parent, select.POLLIN)
         poll.poll()
+        time.sleep(_GRACE_S)  # whoever notices by a closed pipe cleans up behind itself
         os._exit(1)
 
     threading.Thread(target=wait, name="parent", daemon=True).start()

@@ -22,7 +22,7 @@ from tests.chromium import launched
 from tests.e2e.looking import Complaints, picture
 from tests.e2e.place import OWNER, Place, built, seed
 
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=20_000)
 FAILED = pytest.StashKey[bool]()
 
 
@@ -117,7 +117,7 @@ def visit(
             timezone_id="Europe/Berlin", viewport={"width": width, "height": height}, **options,
         )  # fmt: skip
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         if person is not None:
             cookies = sessions.get((box.url, person)) or box.cookies(person)
             sessions[box.url, person] = cookies

@@ -295,6 +295,7 @@ def test_single_sign_on_by_its_button(tmp_path: Path, seeded: tuple[Path, str], 
         issuer.now = lambda: int(time.time() * 1000)
         page = visit(place, person=None)
         page.goto("/profile")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
         axe(page)
         page.get_by_role("button", name="Sign in with Example").click()
         page.wait_for_url(f"{place.url}/profile")

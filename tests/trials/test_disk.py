@@ -67,7 +67,7 @@ def test_a_disk_that_fills_up_and_is_cleared_again(tmp_path: Path, disk: Path) -
     slack = SlackStandIn(
         system_now, signing_secret=SIGNING_SECRET, tokens=(BOT_TOKEN,), channels=CHANNELS, burst=0, per_minute={}
     )
-    client = httpx.Client(timeout=10, trust_env=False)
+    client = httpx.Client(timeout=30, trust_env=False)
     with StandInThread(slack), client:
         box = Box(disk / "data", slack.base_url, tmp_path / "serve.log", LOG__FILE=str(disk / "signalcraft.log"))
         (tmp_path / "apply.toml").write_text(configuration(PATH.rsplit("/", 1)[1]))
