@@ -26,6 +26,7 @@ _HTML: Final = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title} · SignalCraft</title>
+<link rel="icon" href="/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="{root}style.css">
 </head>
 <body>
