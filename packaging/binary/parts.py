@@ -22,7 +22,7 @@ LIBRARY_DATA = ("fido2",)
 
 EXCLUDED = {
     # What litestar brings along for its own command line, its test data and other people's models.
-    "faker": "test data of litestar's; 6 MB of names of people in 80 languages",
+    "faker": "made-up data for litestar's tests",
     "polyfactory": "makes examples up; ours are written",
     "rich": "litestar's command line, which is not used",
     "rich_click": "the same",

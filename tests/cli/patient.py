@@ -11,6 +11,7 @@ import pytest
 
 from signalcraft.cli.root import run
 from signalcraft.demo.slack.standin import BOT_TOKEN
+from signalcraft.storage.db import Db
 from tests.cli.conftest import Box
 from tests.standins import Receiver, SlackStandIn
 
@@ -38,6 +39,13 @@ class Patient:
         """Applies a file."""
         (self.box.root / "it.toml").write_text("\n".join(tables))
         self.box.run("apply", "it.toml", env=self.env)
+
+    def changed(self, sql: str) -> None:
+        """Changes its database, past the program."""
+        db = Db(self.box.data / "signalcraft.db")
+        with db.direct() as tx:
+            tx.run(sql)
+        db.stop()
 
     def says(self, *options: str, **settings: str) -> dict[str, tuple[str, str]]:
         """Status and detail of each check; the exit code is held against the worst of them."""

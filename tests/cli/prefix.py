@@ -9,8 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from signalcraft.storage import before
+from signalcraft.storage.rehearsal import level_of
 from tests.cli.conftest import Box, free_port, wait_ready
 from tests.house.tree import ROOT
+from tests.storage.schemas import draw
 
 SCRIPT = """#!{python}
 import sys
@@ -68,6 +71,19 @@ def laid(box: Box) -> Prefix:
     box.run("migrate", "up")
     it.upgrade(release(it.files, "1.0.0"))
     return it
+
+
+def ahead(prefix: Prefix) -> Path:
+    """A later version with a migration of its own has served a database of an early schema; the database's file."""
+    file = prefix.box.data / "signalcraft.db"
+    file.unlink()
+    draw.laid(9, prefix.box.data)
+    prefix.box.run("migrate", "up")
+    before.prune(prefix.box.data, 0)
+    prefix.upgrade(release(prefix.files, "1.1.0", GOOD))
+    served(prefix)
+    assert level_of(file) == 9001
+    return file
 
 
 def served(prefix: Prefix) -> None:

@@ -16,7 +16,7 @@ from signalcraft.errors import Conflict, Fault
 from signalcraft.storage import before, installed, migrate, returning, runs
 from signalcraft.storage.rehearsal import level_of
 from tests.cli.conftest import Box
-from tests.cli.prefix import GOOD, Prefix, laid, release, served
+from tests.cli.prefix import Prefix, ahead, laid, release, served
 from tests.cli.test_migrating import add_event
 from tests.storage.schemas import draw
 
@@ -201,14 +201,7 @@ def test_an_upgrade_makes_the_backup_that_it_needs(prefix: Prefix) -> None:
 
 def test_the_start_of_an_older_version_goes_back_where_that_was_asked_for(prefix: Prefix) -> None:
     """What `rollback` and a failed upgrade ask of a service: who connects meanwhile waits for it."""
-    box, file = prefix.box, prefix.box.data / "signalcraft.db"
-    file.unlink()
-    draw.laid(9, box.data)
-    box.run("migrate", "up")
-    before.prune(box.data, 0)
-    prefix.upgrade(release(prefix.files, "1.1.0", GOOD))
-    served(prefix)
-    assert level_of(file) == 9001
+    box, file = prefix.box, ahead(prefix)
     add_event(file)
     installed.Place(prefix.path).switch("1.0.0")
     serve = [str(prefix.path / "current" / "signalcraft"), "serve"]

@@ -77,10 +77,7 @@ def test_database_that_is_damaged(patient: Patient) -> None:
 
 
 def test_database_of_a_newer_program(patient: Patient) -> None:
-    db = Db(patient.box.data / "signalcraft.db")
-    with db.direct() as tx:
-        tx.run("pragma user_version = 9999")
-    db.stop()
+    patient.changed("pragma user_version = 9999")
     patient.expects("database", "fault", "newer than this program's")
 
 
@@ -116,10 +113,7 @@ def test_master_key_that_the_service_alone_has(patient: Patient) -> None:
 
 
 def test_master_key_a_secret_that_does_not_open(patient: Patient) -> None:
-    db = Db(patient.box.data / "signalcraft.db")
-    with db.direct() as tx:
-        tx.run("update channel set secrets = zeroblob(100)")
-    db.stop()
+    patient.changed("update channel set secrets = zeroblob(100)")
     patient.expects("master key", "fault", 'channel "oncall" cannot be used')
 
 
@@ -246,10 +240,7 @@ def test_starts_but_does_not_answer(patient: Patient) -> None:
 
 def test_health_of_the_running_process_is_told(patient: Patient) -> None:
     patient.has(slack_channel(), '[[rules]]\nname = "r"\nchannels = ["oncall"]\n')
-    db = Db(patient.box.data / "signalcraft.db")
-    with db.direct() as tx:
-        tx.run("update channel set kind = 'pigeon'")
-    db.stop()
+    patient.changed("update channel set kind = 'pigeon'")
     patient.box.serving()
     patient.expects("service", "warning", "pigeon")
 

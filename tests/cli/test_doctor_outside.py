@@ -12,7 +12,6 @@ from signalcraft.cli.client import answers
 from signalcraft.cli.doctor.outside import LOOKS
 from signalcraft.demo.slack.standin import BOT_TOKEN
 from signalcraft.services.kinds import CHANNEL_KINDS
-from signalcraft.storage.db import Db
 from tests.cli.conftest import Box, free_port
 from tests.cli.patient import Patient, origin, slack_channel
 from tests.main.pairs import pair
@@ -135,10 +134,7 @@ def test_channels_none_or_all_switched_off(box: Box, slack: SlackStandIn) -> Non
 
 
 def test_a_channel_that_refused_its_last_message(patient: Patient) -> None:
-    db = Db(patient.box.data / "signalcraft.db")
-    with db.direct() as tx:
-        tx.run("update channel set state = 'broken', broken_why = 'not_in_channel', broken_ms = 1")
-    db.stop()
+    patient.changed("update channel set state = 'broken', broken_why = 'not_in_channel', broken_ms = 1")
     patient.expects("channel oncall", "fault", "not_in_channel")
 
 

@@ -18,9 +18,8 @@ from signalcraft.errors import Conflict
 from signalcraft.storage import before, installed, migrate
 from signalcraft.storage.rehearsal import level_of
 from tests.cli.conftest import Box
-from tests.cli.prefix import BAD, GOOD, Prefix, laid, release, served
+from tests.cli.prefix import BAD, GOOD, Prefix, ahead, laid, release, served
 from tests.cli.test_migrating import add_event
-from tests.storage.schemas import draw
 
 
 @pytest.fixture
@@ -131,14 +130,7 @@ def test_a_release_is_fetched_from_an_address(prefix: Prefix, site: str) -> None
 
 
 def test_a_rollback_takes_along_what_was_written_since(prefix: Prefix) -> None:
-    box, file = prefix.box, prefix.box.data / "signalcraft.db"
-    file.unlink()
-    draw.laid(9, box.data)
-    box.run("migrate", "up")
-    before.prune(box.data, 0)
-    prefix.upgrade(release(prefix.files, "1.1.0", GOOD))
-    served(prefix)
-    assert level_of(file) == 9001
+    box, file = prefix.box, ahead(prefix)
     assert json.loads(box.run("status", "--json", code=1).stdout)["running"] is False
     add_event(file)
     assert "--yes, nothing was changed" in str(prefix.rollback(code=2)["stderr"])
