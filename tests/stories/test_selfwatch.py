@@ -317,14 +317,14 @@ def test_what_flaps_is_told_a_few_times_an_hour_and_a_blip_never(box: Watched) -
 
 def test_rules_route_it_like_anything(box: Watched) -> None:
     box.rule("source == self", "#platform")
-    box._call(box.house.alarms.say("backup_failed", "gone"))
-    box.raises("backup_failed")
+    box._call(box.house.alarms.say("retention_failed", "gone"))
+    box.raises("retention_failed")
     assert [one.channel for one in box.told] == ["#platform"]
 
 
 def test_its_integration_is_in_no_list_and_cannot_be_deleted(box: Watched) -> None:
-    box._call(box.house.alarms.say("backup_failed", "gone"))
-    group = box.raises("backup_failed")
+    box._call(box.house.alarms.say("retention_failed", "gone"))
+    group = box.raises("retention_failed")
     assert box.get("/api/integrations")["items"] == []
     event = box.get(f"/api/alert-groups/{group['id']}/events")["items"][0]
     assert box.api.delete(f"/api/integrations/{event['integration']}").status_code == 404
