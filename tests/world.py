@@ -7,6 +7,7 @@ due, as the real clock would, and waits at each until nothing is left to do.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
@@ -18,10 +19,10 @@ from signalcraft.config import load
 from signalcraft.demo.slack import Message, SlackStandIn, StandInThread
 from signalcraft.domain.group import SYSTEM
 from signalcraft.main import Program, front
-from tests import bodies
+from tests import apps, bodies
 
 T = TypeVar("T")
-front.QUIET_MS = front.SILENT_MS = 0  # a world ends when its test has: nobody is about to say something
+front.QUIET_MS = front.SILENT_MS = front.BEGUN_MS = 0  # a world ends when its test has: nobody is about to say something
 START_MS = 1_772_442_000_000  # 2026-03-02T09:00:00Z, a Monday
 BOT_TOKEN = "xoxb-1111-2222-thebotofthetests"
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
@@ -98,6 +99,7 @@ class World:
         self.api: httpx.Client
         self.integrations: dict[str, dict[str, Any]] = {}
         self.running = False
+        self._served: list[Any] = []
 
     def __enter__(self) -> World:
         self.standin.start()
@@ -107,13 +109,14 @@ class World:
 
     def __exit__(self, *_: object) -> None:
         if self.running:
-            self._call(self.program.stop(), 60)  # type: ignore[union-attr]
-            self.api.close()
+            self.stopped()
         self.standin.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         if not self._thread.is_alive():
             self._loop.close()
+            for app in self._served:
+                apps.give_back(app)
 
     def _call(self, work: Coroutine[Any, Any, T], timeout_s: float = 20) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
@@ -151,6 +154,7 @@ class World:
             headers={"Authorization": f"Bearer {key}"},
             timeout=60,
             trust_env=False,
+            verify=False,  # loopback; reading the list of authorities takes as long as a start of the database
         )
         return self
 
@@ -164,16 +168,19 @@ class World:
         """Ends the program as kill -9 would."""
         assert self.program is not None
         self._call(self.program.abort())
-        self.api.close()
-        self.running = False
-        return self
+        return self._ended()
 
     def stopped(self) -> World:
         """Ends the program in order."""
         assert self.program is not None
         self._call(self.program.stop(), 60)
+        return self._ended()
+
+    def _ended(self) -> World:
         self.api.close()
         self.running = False
+        with contextlib.suppress(Exception, asyncio.CancelledError):  # its routes may never have been built
+            self._served.append(self.program.app)  # type: ignore[union-attr]
         return self
 
     @property

@@ -181,13 +181,17 @@ def routes() -> list[BaseRouteHandler]:
 
 def create_app(house: House, edge: Edge | None = None) -> App:
     """The ASGI app of one house. `edge`: what stands before it, where that is there already (`http.entrance`)."""
+    return furnished(build(routes(), house.settings.http.body_bytes_max), house, edge)
+
+
+def furnished(app: App, house: House, edge: Edge | None = None) -> App:
+    """The app with all that it holds of one house, and nothing of another that it may have served before."""
     settings = house.settings
-    app = build(routes(), house, settings.http.body_bytes_max)
     app.state.house = house
     app.state.rates = Rates(settings.limits)
     app.state.door = Door(settings, house.vault.derive("browser tokens"))
     app.state.live = live.Live(house)
-    app.on_shutdown.append(app.state.live.close)
+    app.on_shutdown = [app.state.live.close]
     app.state.dashboard = dashboard.Dashboard(dashboard.FOLDER)
     app.state.totals = metrics.Totals(house.now())
     app.edge = app.state.edge = edge or Edge(app.inside, hook_door(house), settings, house.now)
@@ -197,14 +201,14 @@ def create_app(house: House, edge: Edge | None = None) -> App:
     return app
 
 
-def build(
-    handlers: Sequence[Any], house: House | None, body_bytes_max: int, *, document: OpenAPIConfig | None = None
-) -> App:
-    """Litestar with our faults and dependencies. `house` may be None where nothing is called (the OpenAPI document)."""
+def provide_house(request: Request[Any, Any, Any]) -> House:
+    """The house that the app was furnished for."""
+    house: House = request.app.state.house
+    return house
 
-    def provide_house() -> Any:
-        return house
 
+def build(handlers: Sequence[Any], body_bytes_max: int, *, document: OpenAPIConfig | None = None) -> App:
+    """Litestar with our faults and dependencies, for no house yet: half a second's work."""
     return App(
         handlers,
         request_class=JsonRequest,

@@ -130,7 +130,7 @@ def document() -> bytes:
         render_plugins=[],
         use_handler_docstrings=True,
     )
-    app = build(routes(), None, 1, document=config)
+    app = build(routes(), 1, document=config)
     drawn: dict[str, Any] = app.openapi_schema.to_schema()
     handlers = {(route.path_format, handler.http_method): handler for route, handler in _handlers(app.routes)}
     paths = drawn["paths"]
