@@ -30,7 +30,7 @@ READ_PER_SECOND = 1024
 """Bytes that a connection must take while something waits for it."""
 OWN_FILES = 400
 """Descriptors that are no clients' connections: database, outbound calls, threads."""
-_SIOCOUTQ = 0x5411
+_SIOCINQ, _SIOCOUTQ = 0x541B, 0x5411
 _FULL = 0.9
 """When no more connections are taken, the silent ones go until this share is left."""
 _SILENT_MS = 5_000
@@ -42,7 +42,8 @@ Told = Callable[[str, str, int], None]
 
 
 class _Open(Struct, frozen=True):
-    """One connection as the kernel sees it. `acked`: bytes that the client took since it began."""
+    """One connection as the kernel sees it. `acked`: bytes that the client took since it began; `said`: bytes that came
+    from it; `unread`: those of them that the server has not yet fetched."""
 
     fd: int
     address: str
@@ -50,6 +51,23 @@ class _Open(Struct, frozen=True):
     silent_ms: int
     waiting: int
     acked: int
+    said: int
+    unread: int
+
+
+class Patience(Struct, frozen=True):
+    """For how long a connection must have been silent before it may be ended: one whose request we have had; one on
+    which nothing was said yet; one that has begun to speak (a TLS handshake, half a head)."""
+
+    heard_ms: int
+    silent_ms: int
+    begun_ms: int
+
+    def of(self, one: _Open, heard: Collection[Peer]) -> int:
+        """What holds for this one."""
+        if one.peer in heard:
+            return self.heard_ms
+        return self.begun_ms if one.said else self.silent_ms
 
 
 class Connections:
@@ -168,12 +186,16 @@ def _seen(fd: int, ports: Collection[int]) -> _Open | None:
                 return None
             peer = sock.getpeername()
             info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
-            waiting = struct.unpack("i", fcntl.ioctl(sock.fileno(), _SIOCOUTQ, b"\0" * 4))[0]
+            waiting, unread = _queued(sock, _SIOCOUTQ), _queued(sock, _SIOCINQ)
         except (OSError, IndexError, TypeError):
             return None  # a Unix socket, a listener, or gone in between
         sent, _, received = struct.unpack_from("=III", info, 44)
-        acked = struct.unpack_from("=Q", info, 120)[0] if len(info) >= 128 else 0
-        return _Open(fd, peer[0], (peer[0], peer[1]), min(sent, received), waiting, acked)
+        acked, said = struct.unpack_from("=QQ", info, 120) if len(info) >= 136 else (0, 0)
+        return _Open(fd, peer[0], (peer[0], peer[1]), min(sent, received), waiting, acked, said, unread)
+
+
+def _queued(sock: socket.socket, question: int) -> int:
+    return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), question, b"\0" * 4))[0])
 
 
 def _cut(one: _Open) -> bool:
@@ -221,16 +243,15 @@ class _Borrowed:
             self._sock.close()
 
 
-def unsettled(ports: Collection[int], heard: Collection[Peer], quiet_ms: int, silent_ms: int) -> bool:
-    """Whether to end these ports' connections now could cut somebody off.
+def unsettled(ports: Collection[int], heard: Collection[Peer], patience: Patience) -> bool:
+    """Whether to end these ports' connections now could cut somebody off. `heard`: whose requests we have had.
 
-    `heard`: whose requests we have had; such a connection may go when nothing was sent on it for `quiet_ms`. Another is
-    about to say something (a handshake, a request on its way), unless it was silent for as long as `silent_ms`.
+    Where bytes lie unread somebody has spoken, for however long the server has had no time for it.
     """
     if sys.platform != "linux":
         return False
     found = (_seen(int(name), ports) for name in os.listdir("/proc/self/fd"))
-    return any(one.silent_ms < (quiet_ms if one.peer in heard else silent_ms) for one in found if one is not None)
+    return any(one.unread or one.silent_ms < patience.of(one, heard) for one in found if one is not None)
 
 
 def room_for(connections: int) -> int:

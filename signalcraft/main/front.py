@@ -24,7 +24,7 @@ from signalcraft.errors import BadSetting
 from signalcraft.http.limits import Addresses, Exceeded, subscriber
 from signalcraft.http.redirect import redirect_app
 from signalcraft.main import certificate
-from signalcraft.main.connections import Connections, Peer, room_for, unsettled
+from signalcraft.main.connections import Connections, Patience, Peer, room_for, unsettled
 from signalcraft.main.handover import OURS, Handover, deafen, waiting
 from signalcraft.services.house import House
 
@@ -41,12 +41,16 @@ REDIRECT = "redirect"
 LISTENERS = (LISTENER, REDIRECT)
 CHANGE_S = 10.0
 """How long the old server keeps what it had taken in but not yet read, at a change of certificate."""
-LINGER_S = 3.0
-"""The same at the end of the program, at most."""
+QUEUE_S = 1.5
+"""How long it fetches who waits in the kernel's queue at the end of the program, at most."""
+LINGER_S = 4.5
+"""How long it then keeps connections on which somebody may be about to say something, at most."""
 QUIET_MS = 150
 """A connection that was answered before may end when it was quiet for so long."""
 SILENT_MS = 1500
-"""One that has asked for nothing yet: the longest that a handshake may be on its way."""
+"""One on which nothing was said yet."""
+BEGUN_MS = 4000
+"""One that has begun to speak, a TLS handshake or half a head: its client may have little time."""
 _LOOK_S = 0.02
 
 Spawn = Callable[[str, Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
@@ -93,6 +97,8 @@ class Listener(Server):
 
     def deaf(self) -> None:
         """Takes no more connections: they wait for whoever listens on the same socket. What it has goes on."""
+        if self.asked:
+            return  # its descriptor is closed or about to be: the number may be a client's connection by now
         if not deafen(self._fd):
             log.debug("this system cannot keep new connections from a server")
 
@@ -242,10 +248,12 @@ class Front:
 
         To end the servers before that would cut off whoever has connected and is not yet heard. `heard`: who is.
         """
-        await _while(lambda: any(map(waiting, self._socks.values())))  # they came before the end was asked for
+        # They came before the end was asked for.
+        await _while(lambda: any(map(waiting, self._socks.values())), QUEUE_S)
         for server in list(self._servers):
             server.deaf()
-        await _while(lambda: unsettled(self.ports, heard, QUIET_MS, SILENT_MS))
+        patience = Patience(heard_ms=QUIET_MS, silent_ms=SILENT_MS, begun_ms=BEGUN_MS)
+        await _while(lambda: unsettled(self.ports, heard, patience), LINGER_S)
 
     def end(self) -> None:
         """No more connections are taken; requests under way are answered. Those who wait are left to the next."""
@@ -255,10 +263,10 @@ class Front:
             sock.close()
 
 
-async def _while(busy: Callable[[], bool]) -> None:
-    """Looks from a thread until something is no longer so, at most LINGER_S."""
+async def _while(busy: Callable[[], bool], seconds: float) -> None:
+    """Looks from a thread until something is no longer so, at most for so long."""
     loop = asyncio.get_running_loop()
-    until_s = loop.time() + LINGER_S
+    until_s = loop.time() + seconds
     while await asyncio.to_thread(busy):
         if loop.time() >= until_s:
             return
