@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from signalcraft.storage.installed import Place
 from signalcraft.storage.rehearsal import level_of
 from tests.cli.conftest import Box, free_port
 from tests.cli.prefix import BAD, GOOD, release
+from tests.main.pairs import pair
 from tests.main.test_handover import NO_LIMIT, address
 from tests.main.unit import Manager, Senders, Tries, integration, stored
 
@@ -77,6 +80,32 @@ def test_ten_restarts_at_fifty_a_second(service: Manager) -> None:
             took.append(renewed(service))
         time.sleep(1)
     shown("restart", tries, took)
+    assert service.stop() == 0
+    assert tries.lost() == {}
+    there_once(service, tries)
+
+
+@pytest.mark.trial
+def test_ten_restarts_and_renewals_over_tls(service: Manager) -> None:
+    """A renewed certificate shortly before each restart: two servers have connections when the end is asked for."""
+    print()
+    files = pair(service.box.root / "tls")
+    trusted = ssl.create_default_context(cafile=files["http.tls_certificate"])
+    trusted.check_hostname = False
+    service.env |= {
+        "SIGNALCRAFT_HTTP__TLS_CERTIFICATE": files["http.tls_certificate"],
+        "SIGNALCRAFT_HTTP__TLS_KEY": files["http.tls_key"],
+    }
+    service.start()
+    took = []
+    with Senders(address(service), tls=trusted) as tries:
+        for _ in range(ROUNDS):
+            time.sleep(1)
+            service.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr]
+            time.sleep(1)
+            took.append(renewed(service))
+        time.sleep(1)
+    shown("restart, its certificate just renewed, TLS", tries, took)
     assert service.stop() == 0
     assert tries.lost() == {}
     there_once(service, tries)
