@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import inventory
+import notice
 import onefile
 import parts
 import sbom
@@ -132,7 +133,8 @@ def main() -> None:
     known = told(venv)
     package = tree / "_internal/signalcraft"
     found = inventory.everything(venv, tree, origins, ROOT / "runtime.lock.txt", ROOT / "web", known)
-    inventory.write(found, package / "licences")
+    rows = inventory.write(found, package / "licences")
+    (package / "licences/NOTICE").write_text(notice.document(rows, number), "utf-8")
     (package / "licences/LICENSE").write_text((ROOT / "LICENSE").read_text("utf-8"), "utf-8")
     sbom.write(found, number, said, epoch, package / "sbom.cdx.json")
     date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))

@@ -29,7 +29,7 @@ _SAID = {
     "apache license 2.0": "Apache-2.0", "apache license, version 2.0": "Apache-2.0", "bsd": "BSD-3-Clause",
     "bsd 3-clause": "BSD-3-Clause", "3-clause bsd license": "BSD-3-Clause", "any-osi": "blessing",
 }  # fmt: skip
-_TOLD = {"huey": "MIT", "pyinstaller": "GPL-2.0-or-later WITH Bootloader-exception"}
+_TOLD = {"huey": "MIT", "pyinstaller": "GPL-2.0-or-later WITH Bootloader-exception", "openssl": "Apache-2.0"}
 """What their metadata does not say in a way that programs read."""
 _BUILD_ONLY = {"altgraph", "packaging", "setuptools", "pyinstaller-hooks-contrib", "colorama"}
 
@@ -56,9 +56,18 @@ def everything(
     found = [*_python(site, lock), _runtime(python), *_programs(site, python)]
     found += _system(tree, origins, site)
     found += _go(Path(venv / "bin/litestream"))
-    found += _rust(site)
+    found += _bills(site)
     found += _web(web)
+    chosen(found)
     return sorted(found, key=lambda one: (one.kind, one.name.lower(), one.version))
+
+
+def chosen(found: list[Part]) -> None:
+    """Where the Apache licence may be taken, and no text came along, its text is this project's own, word for word."""
+    apache = (parts.ROOT / "LICENSE").read_text("utf-8")
+    for one in found:
+        if not one.texts and "Apache-2.0" in one.licence.split(" OR "):
+            one.texts = {"LICENSE-APACHE": apache}
 
 
 def _python(site: Path, lock: Path) -> list[Part]:
@@ -182,19 +191,21 @@ def _go(binary: Path) -> list[Part]:
     ]
 
 
-def _rust(site: Path) -> list[Part]:
-    """The crates of libraries whose wheels say what they are built of (PEP 770)."""
+def _bills(site: Path) -> list[Part]:
+    """The crates of Rust and the libraries of C in wheels that say what they are built of (PEP 770)."""
     found = []
     for file in sorted(site.glob("*.dist-info/sboms/*.json")):
         within = file.parents[1].name.partition("-")[0].replace("_", "-").lower()
         for one in json.loads(file.read_text("utf-8")).get("components", []):
-            purl = str(one.get("purl", ""))
-            if not purl.startswith("pkg:cargo/"):
+            purl = str(one.get("purl", "")).partition("?")[0]
+            kind = {"pkg:cargo": "rust", "pkg:generic": "program"}.get(purl.partition("/")[0])
+            if kind is None:
                 continue
             said = [part.get("expression") or part.get("license", {}).get("id", "") for part in one.get("licenses", [])]
+            licence = " ".join(" AND ".join(filter(None, said)).replace("/", " OR ").split())
             found.append(
-                Part(kind="rust", name=one["name"], version=one.get("version", ""), within=within,
-                     licence=" AND ".join(filter(None, said)).replace("/", " OR "), purl=purl.partition("?")[0])
+                Part(kind=kind, name=one["name"], version=one.get("version", ""), within=within,
+                     licence=licence or _TOLD.get(one["name"], ""), purl=purl)
             )  # fmt: skip
     return list({(one.within, one.purl): one for one in found}.values())
 
@@ -223,10 +234,12 @@ def _web(web: Path) -> list[Part]:
     return list(found.values())
 
 
-def write(found: list[Part], folder: Path) -> None:
-    """The list and the texts, where `signalcraft licences` looks: a text that several parts share is there once."""
+def write(found: list[Part], folder: Path) -> list[dict[str, Any]]:
+    """The list and the texts, where `signalcraft licences` looks: a text that several parts share is there once.
+    The list, as it was written.
+    """
     texts: dict[str, str] = {}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for one in found:
         named = {}
         for title, text in sorted(one.texts.items()):
@@ -243,3 +256,4 @@ def write(found: list[Part], folder: Path) -> None:
     for key, text in texts.items():
         (folder / key).write_text(text, "utf-8")
     (folder / "parts.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return rows

@@ -64,6 +64,7 @@ def licences(name: str | None, as_json: bool) -> None:
       signalcraft licences
       signalcraft licences cpython
       signalcraft licences signalcraft
+      signalcraft licences notice
     """
     from signalcraft.storage import inside
 

@@ -55,10 +55,12 @@ def parts(folder: Path = LICENCES) -> list[Part]:
 
 
 def text(name: str, folder: Path = LICENCES) -> str:
-    """The licence of a part, or of this program ("signalcraft"), word for word. Raises NotFound."""
+    """The licence of a part, or of this program ("signalcraft"), word for word; or "notice": all that others made.
+    Raises NotFound.
+    """
     known = parts(folder)
-    if name == "signalcraft":
-        return (folder / "LICENSE").read_text("utf-8")
+    if name in ("signalcraft", "notice"):
+        return (folder / {"signalcraft": "LICENSE", "notice": "NOTICE"}[name]).read_text("utf-8")
     found = [part for part in known if part.name.lower() == name.lower()]
     if not found:
         raise NotFound(f"no part is called {name[:80]}: signalcraft licences lists them")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from tests.house.test_locks import pins
 from tests.house.tree import ROOT, files, parsed, python_files
-from tests.packaging.binary import script
+from tests.packaging.binary import FOLDER, script
 
 PACKAGE = ROOT / "signalcraft"
 CALLS = {"import_module", "__import__", "find_spec"}
@@ -32,6 +33,16 @@ sys.meta_path.insert(0, Blocked())
 for name in modules:
     importlib.import_module(name)
 print(len(modules))
+"""
+BILL = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import inventory, sbom
+found = [
+    inventory.Part(kind="go", name=f"module{n}", version="v1", licence="MIT", purl=f"pkg:golang/module{n}@v1")
+    for n in range(20)
+]
+print(sbom.document(found, "1.2.3", "0123456789ab", 1_700_000_000))
 """
 
 
@@ -166,6 +177,18 @@ def test_the_bill_of_materials() -> None:
     assert sorted(one.name for one in bom.components) == ["httpx", "ring", "ring"]
 
 
+def test_another_process_writes_the_same_bill() -> None:
+    """Sets have another order in each."""
+    command = [sys.executable, "-c", BILL, str(FOLDER)]
+    both = [
+        subprocess.Popen(command, env={**os.environ, "PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True)
+        for seed in "12"
+    ]
+    one, other = (process.communicate(timeout=60)[0] for process in both)
+    assert one.count("pkg:golang/module") >= 20
+    assert one == other
+
+
 def test_what_is_inside_is_read_from_where_it_came_from(tmp_path: Path) -> None:
     """Versions, licences and hashes of libraries, the Go modules in Litestream's file, the dashboard's packages."""
     inventory = script("inventory")
@@ -185,5 +208,5 @@ def test_what_is_inside_is_read_from_where_it_came_from(tmp_path: Path) -> None:
     web = {one.name: one for one in inventory._web(ROOT / "web")}
     assert {"svelte", "uplot", "@tanstack/svelte-query"} <= set(web)
     assert not {"vitest", "eslint", "typescript"} & set(web)
-    crates = {one.within for one in inventory._rust(site)}
-    assert {"granian", "cryptography"} <= crates
+    held = {(one.kind, one.within) for one in inventory._bills(site)}
+    assert {("rust", "granian"), ("rust", "cryptography"), ("program", "cryptography")} <= held

@@ -40,20 +40,31 @@ def test_the_licences_of_every_part(tmp_path: Path) -> None:
             kind="web", name="@two/x", version="2", texts={"LICENSE.md": "MIT, for all\n", "NOTICE": "hear\n"}
         ),
         inventory.Part(kind="go", name="three", version="v3", within="litestream"),
+        inventory.Part(kind="rust", name="five", version="5", licence="MIT OR Apache-2.0", within="granian"),
+        inventory.Part(kind="rust", name="six", version="6", licence="Apache-2.0 AND ISC", within="granian"),
     ]
-    inventory.write(parts, tmp_path)
+    inventory.chosen(parts)
+    rows = inventory.write(parts, tmp_path)
     (tmp_path / "LICENSE").write_text("ours\n")
-    assert len(list(tmp_path.glob("*.txt"))) == 2
+    (tmp_path / "NOTICE").write_text(script("notice").document(rows, "1.2.3"))
+    assert len(list(tmp_path.glob("*.txt"))) == 3
     assert [(one.name, one.licence, one.within) for one in inside.parts(tmp_path)] == [
         ("one", "MIT", ""), ("@two/x", "", ""), ("three", "", "litestream"),
+        ("five", "MIT OR Apache-2.0", "granian"), ("six", "Apache-2.0 AND ISC", "granian"),
     ]  # fmt: skip
     assert inside.text("ONE", tmp_path) == "MIT, for all"
     assert "hear" in inside.text("@two/x", tmp_path)
     assert inside.text("signalcraft", tmp_path) == "ours\n"
+    assert "Version 2.0, January 2004" in inside.text("five", tmp_path), "one of two may be taken: that one"
     with pytest.raises(NotFound, match="came without the text"):
         inside.text("three", tmp_path)
     with pytest.raises(NotFound, match="signalcraft licences lists them"):
         inside.text("four", tmp_path)
+    notice = inside.text("notice", tmp_path)
+    assert "  one 1: MIT [python-one-LICENSE.txt]\n" in notice
+    assert "  three v3 (in litestream): not said\n" in notice
+    assert "says nothing: 1, 1 of them without a text\n" in notice
+    assert "in their libraries say it: 2, 1 of them without a text\n" in notice
 
 
 def test_a_checkout_has_no_list(box: Box) -> None:  # noqa: F811
