@@ -68,12 +68,19 @@ def check(program: Path, root: Path) -> str:
     """What is wrong with a program; "" for nothing."""
     told = threading.Event()
     handler = type("Told", (Receiver,), {"told": told})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            return _tried(program, root, server.server_address[1], told)
+        finally:
+            server.shutdown()
+
+
+def _tried(program: Path, root: Path, port: int, told: threading.Event) -> str:
     env = {k: v for k, v in os.environ.items() if not k.startswith("SIGNALCRAFT_")}
     env |= {"SIGNALCRAFT_DATA__DIR": str(root / "data"), "SIGNALCRAFT_OUTBOUND__ALLOW": "127.0.0.1"}
     env |= {"HOME": str(root)}
-    (root / "it.toml").write_text(_FILE.format(token=_TOKEN, port=server.server_address[1]))
+    (root / "it.toml").write_text(_FILE.format(token=_TOKEN, port=port))
     listen = f"127.0.0.1:{free_port()}"
     for words in (["version"], ["apply", str(root / "it.toml")]):
         if subprocess.run([program, *words], env=env, check=False).returncode:
@@ -87,7 +94,6 @@ def check(program: Path, root: Path) -> str:
             process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-        server.shutdown()
 
 
 def _serving(

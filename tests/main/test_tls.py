@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from signalcraft.config import load
 from signalcraft.errors import BadSetting
 from signalcraft.main import Program, certificate, front
 from tests.http.browsing import PASSWORD, QUIET, Browser, person
+from tests.main.asking import asking
 from tests.main.pairs import pair
 from tests.world import World, free_port
 
@@ -110,45 +110,17 @@ def test_a_renewed_certificate_serves_without_losing_a_connection(
 ) -> None:
     monkeypatch.setattr(front, "CHANGE_S", 3.0)
     before = secure.serial()
-    lost: list[str] = []
-    asked = [0]
-    over = threading.Event()
-    anybody = ssl.create_default_context()
-    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
-
-    def asking() -> None:
-        while not over.is_set():
-            try:
-                with (
-                    socket.create_connection(("127.0.0.1", secure.port), 5) as raw,
-                    anybody.wrap_socket(raw) as sock,
-                ):
-                    sock.sendall(b"GET /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                    answer = sock.recv(200)
-            except OSError as problem:
-                lost.append(repr(problem))
-            else:
-                asked[0] += 1
-                if not answer.startswith(b"HTTP/1.1 200"):
-                    lost.append(repr(answer[:40]))
-
-    threads = [threading.Thread(target=asking) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    fresh = pair(tmp_path / "fresh")
-    for path, file in fresh.items():
-        shutil.copyfile(file, secure.settings[path])
-    secure._loop.call_soon_threadsafe(secure.program.renew)  # type: ignore[union-attr]
-    deadline = time.monotonic() + 15
-    while secure.serial() == before and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(4)  # the old server has ended by now
-    over.set()
-    for thread in threads:
-        thread.join()
+    with asking(secure.port, people=4) as lost:
+        fresh = pair(tmp_path / "fresh")
+        for path, file in fresh.items():
+            shutil.copyfile(file, secure.settings[path])
+        secure._loop.call_soon_threadsafe(secure.program.renew)  # type: ignore[union-attr]
+        deadline = time.monotonic() + 15
+        while secure.serial() == before and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(4)  # the old server has ended by now
     assert secure.serial() != before
     assert lost == []
-    assert asked[0] > 20
     assert not secure.program._stop.is_set()  # type: ignore[union-attr]
 
 

@@ -10,7 +10,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from tests.main.asking import asking, connected
 from tests.packaging.doors import NAME, ROOT, UPSTREAM, exchanged, program, running
 from tests.trials.authority import Authority, pebble
 from tests.world import World, free_port
@@ -89,13 +89,8 @@ class Box:
 
 def shown(port: int) -> x509.Certificate | None:
     """The certificate that a new connection is shown, None where none is."""
-    anybody = ssl.create_default_context()
-    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
     try:
-        with (
-            socket.create_connection(("127.0.0.1", port), 5) as raw,
-            anybody.wrap_socket(raw, server_hostname=NAME) as sock,
-        ):
+        with connected(port, NAME) as sock:
             der = sock.getpeercert(binary_form=True)
     except OSError:
         return None
@@ -107,43 +102,6 @@ def _typed(beginning: str) -> str:
     page = PAGE.replace("\\\n", " ")
     (line,) = {" ".join(found.split()) for found in re.findall(rf"(?m)^{beginning}.*$", page)}
     return line
-
-
-@contextmanager
-def asking(port: int) -> Iterator[list[str]]:
-    """Somebody asks all the time, a new connection each; what went wrong."""
-    lost: list[str] = []
-    over = threading.Event()
-    asked = [0]
-    anybody = ssl.create_default_context()
-    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
-
-    def ask() -> None:
-        while not over.is_set():
-            try:
-                with (
-                    socket.create_connection(("127.0.0.1", port), 5) as raw,
-                    anybody.wrap_socket(raw, server_hostname=NAME) as sock,
-                ):
-                    sock.sendall(b"GET /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                    answer = sock.recv(200)
-            except OSError as problem:
-                lost.append(repr(problem))
-            else:
-                asked[0] += 1
-                if not answer.startswith(b"HTTP/1.1 200"):
-                    lost.append(repr(answer[:60]))
-            time.sleep(0.02)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield lost
-    finally:
-        over.set()
-        thread.join()
-        print(f"{asked[0]} requests over new connections, {len(lost)} lost")
-        assert asked[0] > 20
 
 
 def _waits(box: Box, before: x509.Certificate | None, seconds: float = 15) -> x509.Certificate:
@@ -172,7 +130,7 @@ def test_certbot_gets_and_renews_while_requests_come_in(tmp_path: Path) -> None:
         more = f"{own} {there} -m ops@example.com --agree-tos --non-interactive"
         env = {"REQUESTS_CA_BUNDLE": str(authority.trust), **box.hook(process)}
         before = box.certificate()
-        with asking(box.port) as lost:
+        with asking(box.port, NAME, pause_s=0.02) as lost:
             box.types(f"{_typed('certbot certonly')} {more}", env)
             first = _waits(box, before)
             _by(authority, first)
