@@ -305,10 +305,10 @@ def test_the_demo_runs_out_of_the_file(onefile: Machine) -> None:
     assert "Traceback" not in (onefile.root / "log").read_text()
 
 
-def against(*words: str, minutes: float) -> str:
-    """Other tests, with boxes that are this one file; their last lines. Fails where they do."""
+def against(*words: str, minutes: float, program: Path = FILE) -> str:
+    """Other tests, with boxes that are this program; their last lines. Fails where they do."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", *words]
-    env = {**os.environ, "SIGNALCRAFT_PROGRAM": str(FILE)}
+    env = {**os.environ, "SIGNALCRAFT_PROGRAM": str(program)}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=minutes * 60)
     assert done.returncode == 0, done.stdout[-6000:]
     return "\n".join(line for line in done.stdout.splitlines() if re.match(r"\S.* {2,}\S|\d+ passed|.* passed", line))
