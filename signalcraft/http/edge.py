@@ -39,6 +39,8 @@ _STREAM: Final = "/api/live"
 """It lasts as long as somebody looks."""
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _CLOSE: Final = (b"connection", b"close")
+_REST_BYTES: Final = 16 << 20
+_REST_S: Final = 5.0
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -114,6 +116,8 @@ class Edge:
                 await _refuse(fault, request_id, reply)
             else:
                 await self._app(scope, receive, reply)
+            if status == 413:
+                await _rest(receive)
         finally:
             self._count(scope.get("path_template") or "unmatched", method, status, began_s)
             logs.request_id.reset(token)
@@ -134,6 +138,8 @@ class Edge:
                 headers.append(_CLOSE)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
+            if status == 413:
+                await _rest(receive)
         finally:
             self._count("/webhooks", scope["method"], status, began_s)
             logs.request_id.reset(token)
@@ -173,6 +179,24 @@ async def _refuse(fault: Fault, request_id: str, send: Send) -> None:
     headers += [(name.encode(), value.encode()) for name, value in headers_of(fault).items()]
     await send({"type": "http.response.start", "status": fault.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _rest(receive: Receive) -> None:
+    """Reads away what is on its way of a body that was refused.
+
+    A connection that ends with bytes unread is reset, and whoever still sends then sees that instead of the answer; a
+    proxy makes a 502 of it. https://www.rfc-editor.org/rfc/rfc9112#section-9.6
+    """
+    loop = asyncio.get_running_loop()
+    left, until_s = _REST_BYTES, loop.time() + _REST_S
+    try:
+        while left > 0:
+            message = await asyncio.wait_for(receive(), until_s - loop.time())
+            left -= len(message.get("body", b""))
+            if not message.get("more_body"):
+                return
+    except (TimeoutError, TooSlow):
+        return
 
 
 def _headers(said: Any, lines: tuple[Header, ...], request_id: str, state: dict[str, Any]) -> list[tuple[bytes, bytes]]:

@@ -231,6 +231,20 @@ def test_a_webhook_that_tells_too_long_a_length_is_413_before_it_is_read(small: 
         assert sock.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize("path", ["/webhooks/sentry/unknown", "/api/api-keys"])
+def test_who_still_sends_what_is_too_large_hears_so(small: World, path: str) -> None:
+    """And is not cut off in the middle of it: a sender would see no answer, and a proxy say 502."""
+    where, key = (small.api.base_url.host, small.api.base_url.port or 0), key_of(small, "admin")
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: 3000000\r\n\r\n"
+    for _ in range(3):
+        with socket.create_connection(where, 10) as sock:
+            sock.sendall(head.encode())
+            for _ in range(30):
+                sock.sendall(b"x" * 100_000)
+                time.sleep(0.002)
+            assert b"".join(iter(lambda: sock.recv(4096), b"")).startswith(b"HTTP/1.1 413 ")
+
+
 def test_the_limits_are_off_at_zero(world: World) -> None:
     for _ in range(310):
         answer: httpx.Response = world.api.get("/api/api-keys?limit=1")
