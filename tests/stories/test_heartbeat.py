@@ -135,8 +135,8 @@ def test_what_a_killed_process_left_of_a_test_alert_goes(box: World) -> None:
     from signalcraft.services import own
     from signalcraft.services.registry import CANARY
 
-    said = own.Said(condition="x", status="firing", severity="info", title="x", message="", environment="production")
+    said = own.Said(condition="x", status="firing", severity="info", title="left", message="", environment="production")
     box._call(box.house.ingest.say(CANARY, own.inbound(said)))
     box.killed().restarted()
-    left = box._call(box.house.db.read(lambda tx: tx.value("select count(*) from alert_group")))
-    assert left == 0
+    left = box._call(box.house.db.read(lambda tx: tx.all("select title from alert_group")))
+    assert ("left",) not in left  # the first sign of life of the new process may have one of its own under way
