@@ -22,7 +22,7 @@ _PREFLIGHT: Final[tuple[Header, ...]] = (
 )
 _SHOWN: Final[Header] = (
     b"access-control-expose-headers",
-    b"X-Request-ID, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset",
+    b"X-Request-ID, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Newer-In-Ms",
 )
 _VARY: Final[Header] = (b"vary", b"Origin")
 

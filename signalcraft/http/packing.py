@@ -7,10 +7,15 @@ The validator is a hash of the answer, weak since a packed answer bears the same
   may add to it (BREACH, https://www.breachattack.com),
 * for a page of another site, whose visitor did not ask for it,
 * below `LEAST` bytes, and no event stream: it is not JSON.
+
+Whoever asks with `Cache-Control: max-stale=3` (https://www.rfc-editor.org/rfc/rfc9111#section-5.2.1.2) is content with
+an answer of up to three seconds ago, as far as senders and channels alone have changed it since. Where they have,
+`X-Newer-In-Ms` says when to ask for what is newer.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from hashlib import blake2b
@@ -19,12 +24,16 @@ from typing import Any, Final
 import zstandard
 
 from signalcraft.http.dashboard import is_known, weighed
+from signalcraft.services.caching import Content, content
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Message = MutableMapping[str, Any]
 Lines = list[tuple[bytes, bytes]]
 
 LEAST: Final = 1024
+CONTENT_S_MAX: Final = 5
+"""With more nobody is content here, whatever they say."""
+_MAX_STALE: Final = re.compile(rb"(?:^|,)\s*max-stale\s*(?:=\s*\"?(\d{1,9})\"?\s*)?(?:,|$)", re.IGNORECASE)
 SECRET: Final = ("/api/auth/", "/api/config/", "/api/backups", "/api/invitations", "/api/shares")
 """Answers in which a token, a link or a sealed value may be."""
 
@@ -35,6 +44,8 @@ async def packed(app: App, scope: Any, receive: Any, send: Any) -> None:
         await app(scope, receive, send)
         return
     held: Message | None = None
+    asking = _content(scope["headers"])
+    before = content.set(asking)
 
     async def sending(message: Message) -> None:
         nonlocal held
@@ -47,11 +58,22 @@ async def packed(app: App, scope: Any, receive: Any, send: Any) -> None:
             if message.get("more_body", False):  # it comes as it is made
                 await send(start)
             else:
+                if asking is not None and asking.newer_in_ms:
+                    start["headers"] = [*start["headers"], (b"x-newer-in-ms", b"%d" % asking.newer_in_ms)]
                 start, message = _finished(scope, start, message.get("body", b""))
                 await send(start)
         await send(message)
 
-    await app(scope, receive, sending)
+    try:
+        await app(scope, receive, sending)
+    finally:
+        content.reset(before)
+
+
+def _content(headers: Any) -> Content | None:
+    said = _MAX_STALE.search(b",".join(value for name, value in headers if name == b"cache-control"))
+    seconds = 0 if said is None else min(int(said[1] or CONTENT_S_MAX), CONTENT_S_MAX)
+    return Content(seconds * 1000) if seconds else None
 
 
 def _is_json(headers: Any) -> bool:

@@ -5,6 +5,10 @@ says which tables it wrote before anybody hears that it is done, so that a write
 written, whoever wrote the verb. What changes by time alone is kept for as long as TTL_MS says; the slow kinds are then
 answered once more as they were, while they are read anew behind it. Many who ask at once wait for one reading.
 
+Whoever is `content` with what was so a moment ago may say so: what senders and channels did since then alone
+(`Tx.unasked`) makes no answer too old for them that is young enough, and they are told when there is a newer one to be
+had. What somebody asked for makes it too old for everybody.
+
 Keys begin with the workspace; whatever an answer depends on beside the database (who asks, what they may see, what is
 only in memory) has to be in the key.
 """
@@ -14,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
+from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeVar
 
 from msgspec import Struct
@@ -37,6 +42,22 @@ page of a list."""
 STALE_MS: Final[dict[Kind, int]] = {"categories": 3_600_000, "stats": 60_000}
 """For how long behind that it is still answered while it is read anew."""
 ENTRIES_MAX: Final = 256
+
+
+class Content:
+    """A question that may be answered with what was so up to `ms` ago. `newer_in_ms`: 0, or when to ask once more,
+    since something came in between; told with the answer.
+    """
+
+    __slots__ = ("ms", "newer_in_ms")
+
+    def __init__(self, ms: int) -> None:
+        self.ms = ms
+        self.newer_in_ms = 0
+
+
+content: Final[ContextVar[Content | None]] = ContextVar("content", default=None)
+"""That of the request of here and now; None where nothing but the newest will do."""
 
 
 class Kept(Struct, frozen=True):
@@ -75,11 +96,13 @@ class Cache:
             if 0 <= age_ms < TTL_MS[kind] + STALE_MS.get(kind, 0):
                 self._reading(whole, work)
                 return self._answer(kind, "stale", whole, kept)
+        elif kept is not None and self._will_do(kept):
+            return self._answer(kind, "behind", whole, kept)
         there = self._readings.get(whole)
         if there is not None:
             kept = await asyncio.shield(there)
             # It may have looked before a write that is older than this question.
-            if kept.turn >= arrived or self._holds(kept):
+            if kept.turn >= arrived or self._holds(kept) or self._will_do(kept):
                 return self._answer(kind, "joined", whole, kept)
         kept = await asyncio.shield(self._reading(whole, work))
         return self._answer(kind, "miss", whole, kept)
@@ -91,8 +114,18 @@ class Cache:
         return kept
 
     def _holds(self, kept: Kept) -> bool:
-        changed_at = self._db.changed_at
-        return self._db.turn == kept.turn or all(changed_at.get(name, 0) <= kept.turn for name in kept.names)
+        return self._db.turn == kept.turn or _unchanged(self._db.changed_at, kept)
+
+    def _will_do(self, kept: Kept) -> bool:
+        """For whoever is content with what was so a moment ago; they are told when to ask once more."""
+        asking = content.get()
+        if asking is None:
+            return False
+        age_ms = self._now() - kept.at_ms
+        if not 0 <= age_ms < asking.ms or not _unchanged(self._db.asked_at, kept):
+            return False
+        asking.newer_in_ms = max(asking.newer_in_ms, asking.ms - age_ms)
+        return True
 
     def _reading(self, whole: Hashable, work: Callable[[Reader], Any]) -> asyncio.Task[Kept]:
         """The reading of this that goes on; else a new one, which outlives whoever asked for it."""
@@ -127,6 +160,10 @@ class Cache:
             self._kept.popitem(last=False)
         return kept
 
+    def forget(self) -> None:
+        """Everything that is kept."""
+        self._kept.clear()
+
     @property
     def entries(self) -> int:
         """How many answers are kept."""
@@ -152,3 +189,7 @@ class Cache:
             ),
             Figure("signalcraft_cache_entries", "Answers that are kept.", len(self._kept)),
         ]
+
+
+def _unchanged(changed_at: dict[str, int], kept: Kept) -> bool:
+    return all(changed_at.get(name, 0) <= kept.turn for name in kept.names)

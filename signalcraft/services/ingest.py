@@ -149,6 +149,7 @@ class Ingest:
             chunk = statements[start : start + CHUNK]
 
             def work(tx: Tx, chunk: Sequence[absorbing.Statement] = chunk) -> list[Receipt]:
+                tx.unasked = True
                 return self._work(tx, snapshot, live, packed, chunk, now_ms, over)
 
             try:

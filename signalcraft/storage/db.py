@@ -69,6 +69,8 @@ class Db:
         self.turn = 0
         """Counts what was committed by the writer's thread: `changed_at` says at which one a table was written last."""
         self.changed_at: dict[str, int] = {}
+        self.asked_at: dict[str, int] = {}
+        """The same of works that somebody asked for: all but the `unasked` ones."""
         self.commit_took = Histogram()
         """On the writer's thread: from the begin of a transaction until it is on disk."""
         self.read_took = Histogram()
@@ -187,11 +189,16 @@ class Db:
         try:
             tx.run("begin immediate")
             at_s = first_s = time.perf_counter()
+            touched: set[str] = set()
+            asked: set[str] = set()
             for item in batch:
-                tx.origin = item.origin
+                tx.origin, tx.unasked, tx.touched = item.origin, False, set()
                 answer = item.work(tx)
                 if tx.endings:
                     tx.end()
+                touched |= tx.touched
+                if not tx.unasked:
+                    asked |= tx.touched
                 results.append((item, answer, None))
                 began_s, at_s = at_s, time.perf_counter()
                 if at_s - began_s >= SLOW_S:
@@ -211,10 +218,11 @@ class Db:
         self.works += len(batch)
         if self.trouble.said:
             self.trouble.wrote(self._connection)
-        if tx.touched:
+        if touched:
             # Before anybody hears that it is done: whoever reads then reads what is new.
             turn = self.turn + 1
-            self.changed_at |= dict.fromkeys(tx.touched, turn)
+            self.changed_at |= dict.fromkeys(touched, turn)
+            self.asked_at |= dict.fromkeys(asked, turn)
             self.turn = turn
         self.commit_took.saw(time.perf_counter() - first_s)
         for call in tx.after_commit:

@@ -21,7 +21,10 @@ Args = Sequence[Any] | dict[str, Any]
 class Tx:
     """What a work may do with the database. Cursors are always exhausted: apsw runs a statement only as far as read."""
 
-    __slots__ = ("_connection", "_cursor", "_mint", "after_commit", "audit_key", "endings", "origin", "touched")
+    __slots__ = (
+        *("_connection", "_cursor", "_mint", "after_commit", "audit_key", "endings"),
+        *("origin", "touched", "unasked"),
+    )
 
     def __init__(self, connection: apsw.Connection, mint: Mint, audit_key: bytes = b"") -> None:
         self._connection = connection
@@ -33,6 +36,9 @@ class Tx:
         self.audit_key = audit_key
         self.touched: set[str] = set()
         """Tables that were written."""
+        self.unasked = False
+        """Set by a work that follows from what senders and channels say, not from what a person or a program asked for:
+        whoever is content with what was so a moment ago need not have it at once."""
 
     def new_id(self, now_ms: int) -> int:
         """An id larger than every id before it, also when the clock stepped back."""

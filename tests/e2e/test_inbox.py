@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.conftest import Visit, announce
 from tests.e2e.looking import axe, picture
@@ -63,6 +63,23 @@ def test_what_arrives_is_seen_within_a_second_without_a_reload_and_moves_nothing
     expect(rows(page)).to_have_count(2)
     expect(rows(page).first).to_contain_text("the second of all")
     expect(pill).to_be_hidden()
+
+
+def test_a_list_that_is_opened_is_looked_at_once_more_where_something_newer_is_there(world: Place, page: Page) -> None:
+    """Its first answer may be one of a moment ago (made one here), and says so; no other is asked for like that."""
+    comes(world, "came a moment ago", "opened")
+    asked = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.headers.get("cache-control"))
+        got = route.fetch()
+        late = {"json": {**got.json(), "items": []}, "headers": {**got.headers, "x-newer-in-ms": "300"}}
+        route.fulfill(response=got, **(late if len(asked) == 1 else {}))
+
+    page.route("**/api/alert-groups?*opened*", answer)
+    goes(page, "project:opened")
+    expect(row(page, "came a moment ago")).to_be_visible()
+    assert asked == ["max-stale=3", None]
 
 
 def test_what_arrives_on_an_empty_list_is_shown_by_itself(world: Place, page: Page) -> None:

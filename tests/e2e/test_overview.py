@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.conftest import Visit, announce
 from tests.e2e.looking import axe
@@ -42,6 +42,22 @@ def spoken(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     parts = [f"{minutes} min"] * bool(minutes) + [f"{rest} s"] * bool(rest)
     return " ".join(parts) or "0 s"
+
+
+def test_whoever_opens_it_is_content_with_a_moment_ago_and_looks_once_more(lived: Place, page: Page) -> None:
+    asked = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.headers.get("cache-control"))
+        got = route.fetch()
+        late = {"json": {**got.json(), "events": 4321}, "headers": {**got.headers, "x-newer-in-ms": "300"}}
+        route.fulfill(response=got, **(late if len(asked) == 1 else {}))
+
+    page.route("**/api/dashboard/overview?*", answer)
+    page.goto("/")
+    expect(number(page, "events")).to_have_text("4,321")
+    expect(number(page, "events")).to_have_text(str(lived.get("/api/dashboard/overview")["events"]))
+    assert asked[:2] == ["max-stale=3", None]
 
 
 def test_the_numbers_are_those_of_the_api(lived: Place, page: Page) -> None:

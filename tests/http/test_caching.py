@@ -75,6 +75,33 @@ def test_after_each_verb_the_list_is_as_it_is(world: World, verb: str) -> None:
         assert after[1]["events"] == before[1]["events"] + 1
 
 
+CONTENT = {"Cache-Control": "no-transform, Max-Stale=3"}
+
+
+def test_a_first_look_may_be_answered_a_moment_late_and_says_so(world: World) -> None:
+    """What senders did shows after three seconds at most; what people did at once, to everybody."""
+    paths = (OVERVIEW, GROUPS, "/api/deliveries")
+    group = world.get(GROUPS, q="number 8")["items"][0]["id"]
+    early = {path: world.api.get(path) for path in paths}
+    world.receives("sentry", "event_alert", title="number 8", issue="8")
+    for path in paths:
+        again = world.api.get(path, headers=CONTENT)
+        assert (again.content, again.headers["x-newer-in-ms"]) == (early[path].content, "3000"), path
+        known = {**CONTENT, "If-None-Match": early[path].headers["etag"]}
+        assert world.api.get(path, headers=known).headers["x-newer-in-ms"] == "3000"
+    assert world.api.get(GROUPS, headers={"Cache-Control": "max-stale=0"}).content != early[GROUPS].content
+    newest = world.api.get(OVERVIEW)
+    assert newest.json()["events"] == early[OVERVIEW].json()["events"] + 1
+    assert "x-newer-in-ms" not in newest.headers
+    assert world.api.get(OVERVIEW, headers=CONTENT).content == newest.content
+    world.post(f"{GROUPS}/{group}/assign", {"assignee": "Kit"})
+    shown = world.api.get(GROUPS, headers=CONTENT).json()["items"]
+    assert {one["id"]: one["assignee"] for one in shown}[group]["name"] == "Kit"
+    world.receives("sentry", "event_alert", title="number 8", issue="8")
+    world.clock.at_ms += 3_000
+    assert "x-newer-in-ms" not in world.api.get(GROUPS, headers=CONTENT).headers
+
+
 def test_settings_show_at_once_in_what_is_kept(world: World) -> None:
     before = world.get(OVERVIEW)
     made = world.post("/api/integrations", {"name": "fresh", "kind": "generic"})

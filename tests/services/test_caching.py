@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from signalcraft.services.caching import STALE_MS, TTL_MS, Cache, Kind
+from signalcraft.services.caching import STALE_MS, TTL_MS, Cache, Content, Kind, content
 from signalcraft.storage.db import Db, Reader
 from signalcraft.storage.touched import NAMED, STATEMENTS_MAX, WRITTEN, Names
 
@@ -122,6 +122,50 @@ def test_what_was_written_is_read_by_whoever_asks_next(tmp_path: Path) -> None:
         await bench.db.write(lambda tx: tx.run("insert into other values (1, 1)"))
         await bench.ask()
         assert bench.read == 20, "another table is no reason"
+
+    run(tmp_path, story)
+
+
+def said(tx: Any) -> None:
+    """What a sender's webhook does."""
+    tx.unasked = True
+    tx.run("update thing set n = n + 1")
+
+
+def test_whoever_is_content_gets_what_was_a_moment_ago_and_is_told(tmp_path: Path) -> None:
+    async def story(bench: Bench) -> None:
+        await bench.ask()
+        content.set(asking := Content(3_000))
+        assert (await bench.ask(), asking.newer_in_ms) == (10, 0), "nothing happened: it is the newest"
+        await bench.db.write(said)
+        bench.now_ms += 2_999
+        assert (await bench.ask(), asking.newer_in_ms) == (10, 1)
+        bench.now_ms += 1
+        assert (await bench.ask(), bench.read) == (11, 2)
+        await bench.db.write(said)
+        content.set(None)
+        assert await bench.ask() == 12, "nobody else has to be"
+        assert bench.cache.asked == {("stats", "hit"): 1, ("stats", "behind"): 1, ("stats", "miss"): 3}
+        bench.now_ms -= 1
+        content.set(Content(3_000))
+        await bench.db.write(said)
+        assert await bench.ask() == 13, "a clock that was set back"
+
+    run(tmp_path, story)
+
+
+def test_what_somebody_asked_for_shows_at_once_to_whoever_is_content(tmp_path: Path) -> None:
+    async def story(bench: Bench) -> None:
+        content.set(Content(3_000))
+        await bench.ask()
+        add = "update thing set n = n + 1"
+        await bench.db.write(lambda tx: tx.run(add))
+        assert await bench.ask() == 11
+        # Both in one commit; the next batch begins anew.
+        await asyncio.gather(bench.db.submit(said), bench.db.submit(lambda tx: tx.run(add)), bench.db.submit(said))
+        assert await bench.ask() == 14
+        await bench.db.write(said)
+        assert await bench.ask() == 14
 
     run(tmp_path, story)
 

@@ -95,8 +95,8 @@ def test_load_of_a_team_beside_a_million_events(box: Place) -> None:
     settled = [mb for at, mb in seen.memory if SECONDS * 0.15 <= at <= SECONDS * 0.55]
     tenth = max(len(settled) // 5, 1)
     first, last = sum(settled[:tenth]) / tenth, sum(settled[-tenth:]) / tenth
-    hits = sum(metric(box, "signalcraft_cache_hits_total").values())
-    misses = sum(metric(box, "signalcraft_cache_misses_total").values())
+    had, read = metric(box, "signalcraft_cache_hits_total"), metric(box, "signalcraft_cache_misses_total")
+    hits, misses = sum(had.values()), sum(read.values())
     figures = {
         "events in the database": f"{EVENTS:,} ({size_mb} MB)",
         "seconds": f"{SECONDS:.0f}",
@@ -109,7 +109,11 @@ def test_load_of_a_team_beside_a_million_events(box: Place) -> None:
         "memory of all its processes": f"{first:.0f} -> {last:.0f} MB before the care, at most "
         f"{max(mb for _, mb in seen.memory):.0f} MB with a backup, a drill and a purge at once",
         "limit of memory": f"{LIMIT_MB} MB, held by the kernel" if cage else "!! NOT HELD HERE: no control group",
-        "from the cache": f"{hits:.0f} of {hits + misses:.0f} ({hits / max(hits + misses, 1) * 100:.1f} %)",
+        "from the cache": f"{hits:.0f} of {hits + misses:.0f} ({hits / max(hits + misses, 1) * 100:.1f} %), of all"
+        f" requests {hits / max(len(seen.took), 1) * 100:.1f} %; {seen.behind} up to 3 s behind, and told so",
+        "by kind": ", ".join(
+            f"{kind.split(chr(34))[1]} {had[kind]:.0f} of {had[kind] + read[kind]:.0f}" for kind in had if read[kind]
+        ),
         "errors": seen.errors[:5],
     }
     print(f"\n{told(seen, figures)}")

@@ -222,6 +222,7 @@ class Deliver:
             lane.busy = True
 
         def work(tx: Tx) -> tuple[list[Claim], int]:
+            tx.unasked = True
             claims, asked = [], 0
             for plan in ready:
                 if plan.mode == "stand_in":
@@ -266,9 +267,13 @@ class Deliver:
     async def _settle(
         self, claim: Claim, outcome: Outcome, receipt: dict[str, str], now_ms: int, roll: float
     ) -> list[Remark]:
+        def work(tx: Tx) -> list[Remark]:
+            tx.unasked = True
+            return self._settler.settle(tx, claim, outcome, receipt, now_ms, roll)
+
         while True:
             try:
-                return await self._db.write(lambda tx: self._settler.settle(tx, claim, outcome, receipt, now_ms, roll))
+                return await self._db.write(work)
             except Exception:
                 # Sent and not written down: another try would be a second message, so the channel waits for the disk.
                 log.exception("a delivery could not be settled", extra={"channel": claim.live.name})

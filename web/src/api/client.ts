@@ -37,9 +37,19 @@ export class ApiFault extends Error {
   }
 }
 
-/** What others hang in: the session's token, what to do when it is over, and the dialog that asks for the password. */
+/** Whoever opens a page is content with what was so three seconds ago, as far as senders alone changed it since. */
+export const FIRST_LOOK = { 'Cache-Control': 'max-stale=3' };
+
+/** After a first look: in how many milliseconds there is something newer; 0 where it was the newest. */
+export const newerIn = (answer: Response): number => Number(answer.headers.get('x-newer-in-ms') ?? 0);
+
+/**
+ * What others hang in: the session's token, what to do when it is over, the dialog that asks for the password, and who
+ * reads an address once more that was answered with something older.
+ */
 export const hooks = {
   csrfToken: '',
+  onNewer: null as ((path: string, inMs: number) => void) | null,
   onSignedOut: (): void => undefined,
   askStepUp: (): Promise<boolean> => Promise.resolve(false),
 };
@@ -63,7 +73,9 @@ async function once(request: Request): Promise<Response> {
   if (!READS.has(request.method) && hooks.csrfToken) headers.set('x-csrf-token', hooks.csrfToken);
   const signal = AbortSignal.any([request.signal, AbortSignal.timeout(PATIENCE_MS)]);
   try {
-    return await fetch(new Request(request, { headers, signal }));
+    const answer = await fetch(new Request(request, { headers, signal }));
+    if (newerIn(answer) > 0) hooks.onNewer?.(new URL(request.url).pathname, newerIn(answer));
+    return answer;
   } catch (problem) {
     if (request.signal.aborted) throw problem;
     throw unreachable(problem);

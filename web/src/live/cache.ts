@@ -1,11 +1,14 @@
 /** What the live stream changes in the cache, whatever page is open. */
 import { me } from '../api/me.svelte';
-import type { Schemas } from '../api/client';
+import { hooks, type Schemas } from '../api/client';
 import { queries } from '../api/queries';
 import { live } from './live.svelte';
 
 /** Lists that follow from many events are read anew at most this often. */
 const SPACE_MS = 1_000;
+
+/** What is read once more where a first look at it was answered with something older. */
+const LOOKED_AT: Record<string, string> = { '/api/dashboard/overview': 'overview', '/api/deliveries': 'deliveries' };
 
 /** How many webhooks of an integration wait in quarantine, as the stream said last. */
 const waits = new Map<string, number>();
@@ -30,6 +33,10 @@ function flush(): void {
 
 /** Hangs the cache in the stream. A page that follows a list itself keeps it under a key of its own (`inbox`). */
 export function keepFresh(): () => void {
+  hooks.onNewer = (path, inMs) => {
+    const key = LOOKED_AT[path];
+    if (key) setTimeout(() => refresh(key), inMs);
+  };
   const ends = [
     live.on('group', ({ group, verb }) => {
       refresh('group', group.id);

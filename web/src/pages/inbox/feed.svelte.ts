@@ -4,7 +4,7 @@
  *
  * What is new at its top is counted and offered (`fresh`), not pushed in.
  */
-import { ApiFault, api, take, type Schemas } from '../../api/client';
+import { ApiFault, FIRST_LOOK, api, newerIn, take, type Schemas } from '../../api/client';
 import { live } from '../../live/live.svelte';
 import type { Asked } from './address';
 
@@ -44,6 +44,7 @@ export class Feed {
   #lookAt = 0;
   #lookTimer: ReturnType<typeof setTimeout> | undefined;
   #changeTimer: ReturnType<typeof setTimeout> | undefined;
+  #newerTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(asked: Asked) {
     this.#asked = asked;
@@ -62,6 +63,7 @@ export class Feed {
       ends.forEach((end) => end());
       timers.forEach((timer) => clearInterval(timer));
       clearTimeout(this.#lookTimer);
+      clearTimeout(this.#newerTimer);
       this.#lookTimer = undefined;
     };
   }
@@ -72,7 +74,7 @@ export class Feed {
     const stop = (this.#stop = new AbortController());
     if (this.state === 'failed') this.state = 'reading';
     try {
-      const page = await this.#page(null, stop.signal);
+      const page = await (this.readAt === 0 ? this.#first(stop.signal) : this.#page(null, stop.signal));
       if (!stop.signal.aborted) this.#begin(page);
     } catch (problem) {
       if (stop.signal.aborted) return;
@@ -229,17 +231,31 @@ export class Feed {
     return this.state === 'failed' && (status === 0 || status >= 500);
   }
 
+  /** The first look at the list; what came just before it and is not in it is looked for a little later. */
+  async #first(signal: AbortSignal): Promise<Page> {
+    const asked = await api.GET('/api/alert-groups', { params: { query: this.#query() }, signal, headers: FIRST_LOOK });
+    const newer = newerIn(asked.response);
+    if (newer > 0) this.#newerTimer = setTimeout(() => void this.#newer(), newer);
+    return take(Promise.resolve(asked));
+  }
+
+  /** Whoever has gone on reading since is told how much is new; else the list becomes what it is. */
+  async #newer(): Promise<void> {
+    const begun = this.readAt;
+    if (this.fresh > 0 || this.rows.length > PAGE || scrollY > 0) return this.#soon();
+    const page = await this.#page(null, this.#stop.signal).catch(() => null);
+    if (page && begun === this.readAt && scrollY === 0) this.#begin(page);
+    else this.#soon();
+  }
+
   #page(cursor: string | null, signal: AbortSignal): Promise<Page> {
-    const { search, sort, order, group } = this.#asked;
-    const query = {
-      limit: PAGE,
-      sort,
-      order,
-      ...(search && { search }),
-      ...(group && { group_by: group }),
-      ...(cursor && { cursor }),
-    };
+    const query = { ...this.#query(), ...(cursor && { cursor }) };
     return take(api.GET('/api/alert-groups', { params: { query }, signal }));
+  }
+
+  #query() {
+    const { search, sort, order, group } = this.#asked;
+    return { limit: PAGE, sort, order, ...(search && { search }), ...(group && { group_by: group }) };
   }
 }
 
