@@ -156,3 +156,19 @@ def patient(box: Box, slack: SlackStandIn, healthy: Path) -> Any:
 
     shutil.copytree(healthy, box.data)
     return Patient(box, slack)
+
+
+@pytest.fixture(scope="session")
+def first_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A box with version 1.0.0 below a prefix, made once."""
+    from tests.cli.prefix import installed_once
+
+    return installed_once(Box(tmp_path_factory.mktemp("first")))
+
+
+@pytest.fixture
+def prefix(box: Box, first_version: Path) -> Any:
+    """One version is installed, and there is a database with something in it."""
+    from tests.cli.prefix import laid
+
+    return laid(box, first_version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -65,12 +66,18 @@ class Prefix:
         return sorted(one.name for one in (self.path / "versions").iterdir() if not one.name.startswith("."))
 
 
-def laid(box: Box) -> Prefix:
-    """One version is installed, and there is a database with something in it."""
+def installed_once(box: Box) -> Path:
+    """A box with version 1.0.0 and a database with something in it, from which others are copied; its folder."""
     it = Prefix(box)
     box.run("migrate", "up")
     it.upgrade(release(it.files, "1.0.0"))
-    return it
+    return box.root
+
+
+def laid(box: Box, made: Path) -> Prefix:
+    """This box as the one that was made before."""
+    shutil.copytree(made, box.root, symlinks=True, dirs_exist_ok=True)
+    return Prefix(box)
 
 
 def ahead(prefix: Prefix) -> Path:

@@ -15,16 +15,9 @@ from signalcraft.cli.options import Where
 from signalcraft.errors import Conflict, Fault
 from signalcraft.storage import before, installed, migrate, returning, runs
 from signalcraft.storage.rehearsal import level_of
-from tests.cli.conftest import Box
-from tests.cli.prefix import Prefix, ahead, laid, release, served
+from tests.cli.prefix import Prefix, ahead, release, served
 from tests.cli.test_migrating import add_event
 from tests.storage.schemas import draw
-
-
-@pytest.fixture
-def prefix(box: Box) -> Prefix:
-    """One version is installed, and there is a database with something in it."""
-    return laid(box)
 
 
 class Systemd:

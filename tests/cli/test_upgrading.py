@@ -18,14 +18,8 @@ from signalcraft.errors import Conflict
 from signalcraft.storage import before, installed, migrate
 from signalcraft.storage.rehearsal import level_of
 from tests.cli.conftest import Box
-from tests.cli.prefix import BAD, GOOD, Prefix, ahead, laid, release, served
+from tests.cli.prefix import BAD, GOOD, Prefix, ahead, release, served
 from tests.cli.test_migrating import add_event
-
-
-@pytest.fixture
-def prefix(box: Box) -> Prefix:
-    """One version is installed, and there is a database with something in it."""
-    return laid(box)
 
 
 def test_an_upgrade_checks_on_a_copy_switches_and_keeps_three(prefix: Prefix) -> None:
