@@ -125,10 +125,7 @@ _AT: Final = {
     "inbox": "t.received_ms",
     "quarantine": "t.received_ms",
 }
-_NOT_HELD: Final = (
-    " and not exists (select 1 from restored r where r.until_ms > ?6"
-    " and ((r.kind = '{table}' and r.row = t.id){group}))"
-)
+_NOT_HELD: Final = " and not exists (select 1 from restored r where r.kind = '{}' and r.row = t.id and r.until_ms > ?6)"
 
 
 def old_rows(
@@ -139,12 +136,10 @@ def old_rows(
     `what`: event (of no group), delivery, escalation, inbox, quarantine.
     """
     table = table_of(what)
-    group = " or (r.kind = 'alert_group' and r.row = t.group_id)" if table in ("delivery", "escalation") else ""
-    held = _NOT_HELD.format(table=table, group=group)
     unused = "" if "?2" in _OLD[what] else " and ?2 is not null"
     return tx.all(
         f"select t.id, {_AT[what]} from {table} t where t.id > ?1 and t.id < ?3 and t.workspace_id = ?4"
-        f" and {_OLD[what]}{held}{unused} order by t.id limit ?5",
+        f" and {_OLD[what]}{_NOT_HELD.format(table)}{unused} order by t.id limit ?5",
         (after, before_ms, ids.floor(before_ms), workspace_id, limit, now_ms),
     )
 

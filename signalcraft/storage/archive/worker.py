@@ -10,6 +10,7 @@ import base64
 import errno
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -63,6 +64,7 @@ class Worker:
         self.database = database
         self.root = root
         self._reader: apsw.Connection | None = None
+        self._opened: duckdb.DuckDBPyConnection | None = None
 
     def answer(self, ask: Ask) -> Answer:
         """Raises Damaged, DiskFull, OSError and what DuckDB raises."""
@@ -80,6 +82,14 @@ class Worker:
             self._file(ask.source)
             return Answer(entry=ask.source)
         return self._erase(ask)
+
+    @contextmanager
+    def _duck(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """DuckDB without a table: opened once, which takes longer than most of what is asked of it."""
+        duck, self._opened = self._opened or _opened(self.root), None
+        yield duck  # after a failure it is opened anew
+        duck.execute("drop table if exists t")
+        self._opened = duck
 
     # -- reading the database -----------------------------------------------------------------------------------------
 
@@ -111,7 +121,7 @@ class Worker:
 
     def _write(self, ask: Write) -> Answer:
         columns = self._columns(ask.table)
-        with _duck(self.root) as duck:
+        with self._duck() as duck:
             _make(duck, columns)
             room, chunk = ask.bytes_max, list[tuple[Any, ...]]()
             for row in self._found(ask, columns):
@@ -137,7 +147,6 @@ class Worker:
             order = ", ".join(_quoted(name) for name in names)
             rows = f"select {order} from t order by {spec.key}"
             duck.execute(f"copy ({rows}) to '{_text(part)}' (format parquet, compression zstd)")
-            os.chmod(part, 0o600)
             _synced(part)
             if _sum(duck, "t", names) != _sum(duck, f"read_parquet('{_text(part)}')", names):
                 raise Damaged(f"{path} does not hold what was written to it: nothing was deleted")
@@ -155,7 +164,7 @@ class Worker:
 
     def _rewrite(self, ask: Rewrite) -> Answer:
         files = [self._file(one) for one in ask.sources]
-        with _duck(self.root) as duck:
+        with self._duck() as duck:
             names = _take(duck, files)
             gone = 0
             for start in range(0, len(ask.without), 10_000):
@@ -186,7 +195,7 @@ class Worker:
 
     def _keys(self, ask: Keys) -> list[int]:
         key = TABLES[ask.table].key
-        with _duck(self.root) as duck:
+        with self._duck() as duck:
             return [
                 row[0]
                 for row in duck.execute(f"select {key} from read_parquet('{_text(self._file(ask.source))}')").fetchall()
@@ -194,7 +203,7 @@ class Worker:
 
     def _rows(self, ask: Rows) -> Answer:
         file = self._file(ask.source) if ask.skip == 0 else self.root / ask.source.path
-        with _duck(self.root) as duck:
+        with self._duck() as duck:
             found = duck.execute(
                 f"select * from read_parquet('{_text(file)}') order by {TABLES[ask.table].key} limit ? offset ?",
                 [ask.most, ask.skip],
@@ -221,7 +230,7 @@ class Worker:
             values += [ask.text.lower()] * len(ask.within)
         listed = ", ".join(f"'{_text(Path(one))}'" for one in files)
         names = ", ".join(_quoted(name) for name in ask.columns)
-        with _duck(self.root) as duck:
+        with self._duck() as duck:
             found = duck.execute(
                 f"select {names} from read_parquet([{listed}], union_by_name = true)"
                 f" where {' and '.join(where)} order by {ask.order} desc limit ?",
@@ -235,7 +244,7 @@ class Worker:
         from signalcraft.storage.archive.erasing import erased, telling
 
         file = self._file(ask.source)
-        with _duck(self.root) as duck:
+        with self._duck() as duck:
             names = _take(duck, [file])
             if not ask.path:
                 told = telling(duck, ask, names)
@@ -250,7 +259,7 @@ class Worker:
 # -- DuckDB -----------------------------------------------------------------------------------------------------------
 
 
-def _duck(root: Path) -> duckdb.DuckDBPyConnection:
+def _opened(root: Path) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     return duckdb.connect(
