@@ -7,11 +7,28 @@ from typing import Any
 
 import pytest
 
+from signalcraft.errors import Invalid
 from signalcraft.services.care import rollups as service
 from signalcraft.storage import journal, rolled
+from signalcraft.storage.rollups import querying
 from tests.http.asking import Other, problem
 from tests.http.browsing import QUIET, browser
 from tests.world import START_MS, World
+
+ASK = querying.ask
+
+
+def at_once(question: querying.Question) -> querying.Table:
+    """A question answered in this process; one test asks the process that answers them."""
+    table = querying.answered(question)
+    if table.wrong:
+        raise Invalid(table.wrong, path="sql")
+    return table
+
+
+@pytest.fixture(autouse=True)
+def asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(querying, "ask", at_once)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +130,8 @@ def test_a_rebuild_counts_the_same_and_is_on_record(lived: World) -> None:
     assert "metrics.rebuilt" in {line.verb for line in lines}
 
 
-def test_what_was_asked_in_sql_is_answered_and_in_the_audit_log(lived: World) -> None:
+def test_what_was_asked_in_sql_is_answered_and_in_the_audit_log(lived: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(querying, "ask", ASK)
     lived.get("/api/analytics")  # the numbers are there
     sql = "select what, sum(n) from days where dimension = 'all' and what in ('events', 'groups') group by 1 order by 1"
     said = lived.post("/api/query", {"sql": sql})
@@ -122,6 +140,7 @@ def test_what_was_asked_in_sql_is_answered_and_in_the_audit_log(lived: World) ->
     assert said["truncated"] is False
     entries = lived.get("/api/audit", verb="query.asked")["items"]
     assert entries[0]["what"]["sql"] == sql if "what" in entries[0] else sql in str(entries[0])
+    monkeypatch.setattr(querying, "ask", at_once)
     cut = lived.post("/api/query", {"sql": "select * from range(100)", "limit": 7})
     assert (len(cut["rows"]), cut["truncated"]) == (7, True)
     problem(lived.api.post("/api/query", json={"sql": "select nonsense"}), 422, "invalid", "sql")

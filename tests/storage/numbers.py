@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgspec
 
 from signalcraft.domain import ids
-from signalcraft.storage import counts, migrate, rolled
+from signalcraft.storage import counts, rolled
 from signalcraft.storage.db import Db, Tx
 from signalcraft.storage.rollups import feeding
 from signalcraft.storage.rollups.asking import Answer, Fold
 from signalcraft.storage.rollups.worker import Worker
+from tests.storage.fresh import fresh
 
 DAY_MS = 86_400_000
 START_MS = 1_772_323_200_000  # 2026-03-01T00:00:00Z
@@ -26,8 +29,7 @@ class House:
     """A database whose rows are written as the services write them, at times that go forth and back."""
 
     def __init__(self, folder: Path) -> None:
-        self.db = Db(folder / "signalcraft.db")
-        migrate.up(self.db)
+        self.db = fresh(folder / "signalcraft.db")
         with self.db.direct() as tx:
             tx.run("insert into workspace (name, created_ms) values ('default', 0)")
             for n in (1, 2):
@@ -102,15 +104,25 @@ class House:
         self.db.stop()
 
 
-def stored(path: Path, level: str) -> tuple[Facts, dict[tuple[int, str, str, str], list[int]]]:
-    """({(ms, what, dimension, name): n}, the same of summed durations)."""
+@cache
+def engine() -> Any:
+    """A DuckDB to look into files with: to open one takes far longer than the look."""
     import duckdb
 
-    with duckdb.connect(str(path)) as duck:
+    return duckdb.connect(config={"threads": 1})
+
+
+def stored(path: Path, level: str) -> tuple[Facts, dict[tuple[int, str, str, str], list[int]]]:
+    """({(ms, what, dimension, name): n}, the same of summed durations)."""
+    duck = engine()
+    duck.execute(f"attach '{path}' as looked_at (read_only)")
+    try:
         rows = duck.execute(
-            f"select epoch_ms(bucket), what, dimension, name, sum(n)::bigint, sum(ms)::bigint from {level}"
+            f"select epoch_ms(bucket), what, dimension, name, sum(n)::bigint, sum(ms)::bigint from looked_at.{level}"
             " where workspace_id = 1 group by 1, 2, 3, 4"
         ).fetchall()
+    finally:
+        duck.execute("detach looked_at")
     return {row[:4]: row[4] for row in rows if row[4]}, {row[:4]: [row[5]] for row in rows if row[5]}
 
 
@@ -209,8 +221,6 @@ TABLES = ("event", "alert_group", "journal", "delivery")
 
 def archive(house: House, before_ms: int, state: str = "done") -> None:
     """Groups that began before then, with all of theirs, go into Parquet files as the nightly clean-up writes them."""
-    import duckdb
-
     from signalcraft.storage.archive.manifest import Entry, Shelf
 
     shelf = Shelf(house.db.path.parent, 1)
@@ -231,13 +241,13 @@ def archive(house: House, before_ms: int, state: str = "done") -> None:
             f"{name} {'bigint' if kind.lower() == 'integer' else 'varchar'}"
             for name, kind in zip(names, types, strict=True)
         )
-        with duckdb.connect() as duck:
-            duck.execute(f"create table t ({columns})")
-            if found:
-                duck.executemany(f"insert into t values ({', '.join('?' * len(names))})", found)
-            (shelf.root / table).mkdir()
-            path = f"{table}/2026-03.1.parquet"
-            duck.execute(f"copy t to '{shelf.root / path}' (format parquet)")
+        duck = engine()
+        duck.execute(f"create or replace table t ({columns})")
+        if found:
+            duck.executemany(f"insert into t values ({', '.join('?' * len(names))})", found)
+        (shelf.root / table).mkdir()
+        path = f"{table}/2026-03.1.parquet"
+        duck.execute(f"copy t to '{shelf.root / path}' (format parquet)")
         shelf.add(
             Entry(path=path, table=table, month="2026-03", rows=len(found), first_id=0, last_id=0, from_ms=0,
                   until_ms=0, sha256="", bytes=0, state="done" if state == "done" else "pending")

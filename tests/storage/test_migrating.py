@@ -289,11 +289,16 @@ def test_another_shape_than_the_programs_is_refused(old: Old) -> None:
     assert old.digest() == was
 
 
-def test_a_number_that_did_not_move_is_refused(tmp_path: Path) -> None:
+def test_a_loose_row_and_a_number_that_did_not_move_are_refused(tmp_path: Path) -> None:
     db = Db(tmp_path / "it.db")
     migrate.up(db)
     with db.direct() as tx:
         migrate.check(tx)
+        tx.run("pragma defer_foreign_keys = on")  # as a migration may say that moves rows about
+        tx.run("insert into membership select 1, 77777, 'viewer', 1")
+        with pytest.raises(Conflict, match="1 rows of membership belong to no row of"):
+            migrate.check(tx)
+        tx.run("delete from membership")
         tx.run("pragma user_version = 3")
         with pytest.raises(Conflict, match=f"says schema 3, not {NEXT}"):
             migrate.check(tx)

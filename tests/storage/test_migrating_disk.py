@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from signalcraft.errors import Fault
+from signalcraft.errors import DiskFull, Fault
 from signalcraft.storage import copies, migrate, migrating, returning
 from signalcraft.storage.db import Db
 from tests.smalldisk import small_disk
@@ -43,28 +43,45 @@ def lots(_: Path) -> int:
     return 1 << 50
 
 
+STAGES = (
+    # How large the disk is, in tenths of the database; after which words it is filled up; what is said then.
+    (12, "never", "is full: the copy of signalcraft.db was not kept"),
+    (21, "never", "the disk became full while migrating a copy; nothing was changed"),
+    (80, "a backup is made", "the backup before the migration failed: the disk of"),
+    (80, "the database is migrated", "the disk gave up while migrating"),
+    (80, "never", ""),
+)
+
+
 def test_enospc_at_every_stage_of_a_migration(tmp_path: Path, disk: Callable[[int], Path]) -> None:
     source = draw.laid(LEVEL, tmp_path / "data")
     grown(source, 3000)
     was, size = copies.verified(source), source.stat().st_size
-    said, reached = set(), 0
-    for tenths in (12, 16, 21, 24, 28, 33, 45, 80):
+    for tenths, words, wanted in STAGES:
         data_dir = disk(size * tenths // 10) / "data"
         shutil.copytree(tmp_path / "data", data_dir)
+
+        def say(said: str, words: str = words, data_dir: Path = data_dir) -> None:
+            if said.endswith(words):
+                filled(data_dir)
+
         db = Db(data_dir / "signalcraft.db")
-        way = migrating.Way(data_dir=data_dir, program="9.9.9", now=lambda: 1_772_500_000_000, free=lots)
-        try:
-            migrating.bring_up(db, way)
-            reached += 1
-            assert migrate.version(db) == 9001
-        except Fault as fault:
-            said.add(fault.detail)
+        way = migrating.Way(data_dir=data_dir, program="9.9.9", now=lambda: 1_772_500_000_000, free=lots, say=say)
+        if wanted:
+            with pytest.raises(DiskFull, match=wanted):
+                migrating.bring_up(db, way)
             _as_it_was(db, was.rows["event"])
-        finally:
-            db.stop()
-    assert reached >= 1, "with room enough it works"
-    assert len(said) >= 3, said
-    assert all("full" in text or "disk" in text for text in said), said
+        else:
+            assert migrating.bring_up(db, way)
+            assert migrate.version(db) == 9001
+        db.stop()
+
+
+def filled(folder: Path) -> None:
+    """Takes what is left of a disk."""
+    with suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
 
 
 def _as_it_was(db: Db, events: int) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from signalcraft.storage import counts, migrate, rolled
 from signalcraft.storage.db import Db, Tx
+from tests.storage.fresh import fresh
 
 MINUTE_MS = 60_000
 START = 29_500_000 // 1440 * 1440  # a midnight, in minutes since 1970
@@ -20,8 +21,7 @@ SPAN = 5 * 1440
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Db]:
-    db = Db(tmp_path / "it.db")
-    migrate.up(db)
+    db = fresh(tmp_path / "it.db")
     with db.direct() as tx:
         tx.run("insert into workspace (name, created_ms) values ('default', 0)")
     yield db
@@ -114,8 +114,7 @@ def test_what_is_rolled_up_equals_a_recount(
     ranges: list[tuple[int, int]],
     forgotten: int,
 ) -> None:
-    db = Db(tmp_path_factory.mktemp("rolled") / "it.db")
-    migrate.up(db)
+    db = fresh(tmp_path_factory.mktemp("rolled") / "it.db")
     with db.direct() as tx:
         tx.run("insert into workspace (name, created_ms) values ('default', 0)")
     life = Life(db)
@@ -232,6 +231,21 @@ def test_years_without_a_counter_are_passed_in_one_step(db: Db) -> None:
             steps += 1
         assert steps < 6
         assert rolled.sums(tx, 1, 0, START + 100)["events", 1] == 2
+
+
+def test_each_bucket_has_what_was_counted_in_its_minutes(db: Db) -> None:
+    with db.direct() as tx:
+        for minute, subject, n in ((0, 1, 1), (14, 2, 2), (15, 1, 4), (59, 1, 8), (60, 2, 16)):
+            counts.bump(tx, 1, (START + minute) * MINUTE_MS, "events", subject, n)
+        fold_all(tx, START + 1440)
+
+        def of(step: int) -> dict[int, int]:
+            return dict(rolled.totals(tx, 1, "events", START, START + 1440, step))
+
+        assert of(15) == {START: 3, START + 15: 4, START + 45: 8, START + 60: 16}
+        assert of(60) == {START: 15, START + 60: 16}
+        assert of(1440) == {START: 31}
+        assert rolled.sums(tx, 1, START, START + 60) == {("events", 1): 13, ("events", 2): 2}
 
 
 def test_nothing_is_forgotten_that_was_not_rolled_up(db: Db) -> None:

@@ -271,6 +271,6 @@ def test_minutes_and_hours_go_to_the_day(house: House) -> None:
     assert {place[0] for place in stored(house.worker.path, "hours")[0]} == {START_MS, START_MS + DAY_MS}
     house.fold(tidy=True)
     assert {place[0] for place in stored(house.worker.path, "hours")[0]} == {START_MS + DAY_MS}
-    house.now_ms = START_MS + 4_000 * DAY_MS
+    house.now_ms = START_MS + 36_500 * DAY_MS
     house.fold(tidy=True)
     assert len({place[0] for place in stored(house.worker.path, "days")[0]}) == 2

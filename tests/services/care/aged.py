@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from signalcraft.config import Settings
 from signalcraft.config.model import Audit as AuditSection
@@ -15,11 +15,11 @@ from signalcraft.domain.group import SYSTEM
 from signalcraft.services.audit import Audit
 from signalcraft.services.care.retention import Retention
 from signalcraft.services.care.runs import Running
-from signalcraft.storage import audit, migrate, workspaces
+from signalcraft.storage import audit, workspaces
 from signalcraft.storage.archive.asking import Answer, Ask
 from signalcraft.storage.archive.child import judged
 from signalcraft.storage.archive.worker import Worker
-from signalcraft.storage.db import Db
+from tests.storage.fresh import fresh
 
 NOW_MS = 1_772_442_000_000  # 2026-03-02T09:00:00Z
 DAY_MS = 86_400_000
@@ -27,15 +27,19 @@ TABLES = ("event", "journal", "comment", "conversation", "share", "delivery", "e
 
 
 class Inline:
-    """The archive's work done in this process: quicker, and otherwise the same."""
+    """The archive's work done in this process, by one DuckDB for all tests: quicker, and otherwise the same."""
+
+    duck: ClassVar[Any] = None
 
     def __init__(self, database: Path, root: Path) -> None:
         self.worker = Worker(database, root)
 
     def __enter__(self) -> Inline:
+        self.worker._opened, Inline.duck = Inline.duck, None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, it: BaseException | None, at: TracebackType | None) -> None:
+        Inline.duck = self.worker._opened
         if self.worker._reader is not None:
             self.worker._reader.close()
             self.worker._reader = None
@@ -62,8 +66,7 @@ class Aged:
     def __init__(self, folder: Path, hand: Any = Inline, **settings: Any) -> None:
         self.folder = folder
         self.now_ms = NOW_MS
-        self.db = Db(folder / "signalcraft.db")
-        migrate.up(self.db)
+        self.db = fresh(folder / "signalcraft.db")
         with self.db.direct() as tx:
             workspaces.ensure_default(tx, self.now_ms)
             tx.run("insert or ignore into workspace (id, name, created_ms) values (2, 'second', 0)")

@@ -57,6 +57,7 @@ def test_the_bytes_of_a_webhook(aged: Aged) -> None:
 def test_the_bytes_of_an_open_group_stay_whatever_their_age(aged: Aged) -> None:
     aged.event(aged.now_ms - 60 * DAY_MS, aged.group(1, status="open", events=0))
     aged.event(aged.now_ms - 60 * DAY_MS, aged.group(1, events=0))
+    assert asyncio.run(aged.retention.waiting(1)).payloads == 1
     aged.night()
     assert aged.count("inbox") == 1
 

@@ -14,13 +14,13 @@ from signalcraft.errors import Busy, Fault
 from signalcraft.services.care import rollups as service
 from signalcraft.services.care.rollups import DAY_MS, FRESH_MS, HOUR_MS, MINUTE_MS, Rollups
 from signalcraft.services.care.runs import Running, Runs
-from signalcraft.storage import counts, facts, migrate, rolled
-from signalcraft.storage.db import Db
+from signalcraft.storage import counts, facts, rolled
 from signalcraft.storage.rollups import feeding, querying
 from signalcraft.storage.rollups.asking import Analyse, Answer, Ask, Fold, Rebuild
 from signalcraft.storage.rollups.child import Child
 from signalcraft.storage.rollups.worker import Worker
 from tests.services.care.aged import Said
+from tests.storage.fresh import fresh
 
 NOW_MS = 1_772_442_000_000  # 2026-03-02T09:00:00Z
 
@@ -56,8 +56,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.now_ms = NOW_MS
-        self.db = Db(folder / "signalcraft.db")
-        migrate.up(self.db)
+        self.db = fresh(folder / "signalcraft.db")
         with self.db.direct() as tx:
             for number in (1, 2):
                 tx.run("insert into workspace (id, name, created_ms) values (?1, 'w' || ?1, 0)", (number,))
