@@ -1,7 +1,8 @@
 """Deleting in steps that nobody feels: each keeps the writer for a few milliseconds, and then leaves it alone.
 
 Measured, not guessed: a step tells how long it took inside of the transaction, the next one is made longer or shorter
-by that, and while anybody else writes, the writer is ours for a small part of the time only.
+by that. How long it kept the writer is more, since the commit waits for the disk; by that the pause after it is
+measured: while anybody else writes, the writer is ours for a small part of the time only.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from signalcraft.storage.db import Db, Tx
 
 T = TypeVar("T")
 
-TARGET_S: Final = 0.003
-"""How long a step should keep the writer."""
+TARGET_S: Final = 0.006
+"""How long a step should work, so that it does not mostly wait for the disk."""
 SHARE_BUSY: Final = 0.05
-"""The part of the time that the writer is ours while others write, and while nobody does."""
+"""The part of the time that the writer is ours while others write, and while nobody does. Of the senders' answers no
+more than that many wait for a step: the slowest twentieth stays as slow as it was."""
 SHARE_IDLE: Final = 0.6
 LEAST: Final = 5
 MOST: Final = 2_000
@@ -37,10 +39,10 @@ class Pace:
 
     async def step(self, work: Callable[[Tx], T]) -> T:
         """One transaction's worth; returns when others had their turn too."""
-        took_s = 0.0
+        took_s = began_s = 0.0
 
         def timed(tx: Tx) -> T:
-            nonlocal took_s
+            nonlocal took_s, began_s
             began_s = time.perf_counter()
             try:
                 return work(tx)
@@ -49,12 +51,13 @@ class Pace:
 
         others = self._db.works - self._works
         answer = await self._db.write(timed)
+        kept_s = time.perf_counter() - began_s
         self._works = self._db.works
         self.steps += 1
         self.longest_s = max(self.longest_s, took_s)
         self.size = max(LEAST, min(MOST, round(self.size * min(self._target_s / max(took_s, 1e-5), 1.5))))
         share = SHARE_BUSY if others > 0 else SHARE_IDLE
-        await asyncio.sleep(took_s * (1 - share) / share)
+        await asyncio.sleep(kept_s * (1 - share) / share)
         return answer
 
     async def over(self, keys: list[int], work: Callable[[Tx, list[int]], int]) -> int:
