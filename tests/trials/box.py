@@ -36,11 +36,11 @@ class Box:
         }
         self.process: subprocess.Popen[bytes] | None = None
 
-    def run(self, *args: str, stdin: bytes | None = None) -> str:
-        """One command on this data directory; its standard output. Raises where it fails."""
+    def run(self, *args: str, stdin: bytes | None = None, seconds: float = 120) -> str:
+        """One command on this data directory; its standard output. Raises where it fails, or takes longer."""
         done = subprocess.run(
             command(*args, "--data-dir", str(self.data_dir)),
-            env=self.env, input=stdin, capture_output=True, timeout=120, check=False,
+            env=self.env, input=stdin, capture_output=True, timeout=seconds, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()

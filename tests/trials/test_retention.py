@@ -209,7 +209,7 @@ def finished(box: Box, client: httpx.Client, old: dict[str, int], accepted: list
     month = max((one["rows"]["event"], one["month"]) for one in every["months"] if "event" in one["rows"])[1]
     rows = next(one["rows"] for one in every["months"] if one["month"] == month)
     began_s = time.monotonic()
-    said = json.loads(box.run("archive", "restore", month, "--json"))
+    said = json.loads(box.run("archive", "restore", month, "--json", seconds=900))
     assert said["rows"]["event"] == rows["event"]
     assert said["rows"]["alert_group"] == rows["alert_group"]
     print(f"{month} read back in {time.monotonic() - began_s:.0f} s: {rows}")
