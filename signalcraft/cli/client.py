@@ -248,12 +248,12 @@ class _Direct:
     async def _open(self) -> None:
         import httpx
 
-        from signalcraft.http.app import create_app
+        from signalcraft.http.app import asked_app
         from signalcraft.main import open_house
 
         self._house, _ = open_house(self._loaded.settings, lock=self._lock)
         self._house.backups.materials.ran_with(self._loaded)
-        transport = httpx.ASGITransport(app=controlled(create_app(self._house)), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app=controlled(asked_app(self._house)), raise_app_exceptions=False)
         self._client = httpx.AsyncClient(transport=transport, trust_env=False)
 
     def __exit__(self, *_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -70,6 +71,7 @@ from signalcraft.http.asked import answered, recorded
 from signalcraft.http.auth import Rates, provide_caller
 from signalcraft.http.browser import Door
 from signalcraft.http.depth import refuse_deep
+from signalcraft.http.edge import App as ASGIApp
 from signalcraft.http.edge import Edge
 from signalcraft.http.hooks import hook_door
 from signalcraft.http.packing import packed
@@ -182,6 +184,31 @@ def routes() -> list[BaseRouteHandler]:
 def create_app(house: House, edge: Edge | None = None) -> App:
     """The ASGI app of one house. `edge`: what stands before it, where that is there already (`http.entrance`)."""
     return furnished(build(routes(), house.settings.http.body_bytes_max), house, edge)
+
+
+def asked_app(house: House) -> ASGIApp:
+    """The ASGI app for whoever asks one house a few things and ends: of the routes it builds those alone."""
+    every = routes()
+    apps: dict[tuple[int, ...], App] = {}
+
+    async def asked(scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"]
+        wanted = [number for number, route in enumerate(every) if any(_may_be_at(one, path) for one in route.paths)]
+        key = tuple(wanted) if wanted or path.startswith("/webhooks/") else tuple(range(len(every)))
+        if key not in apps:
+            apps[key] = furnished(build([every[n] for n in key], house.settings.http.body_bytes_max), house)
+        await apps[key](scope, receive, send)
+
+    return asked
+
+
+def _may_be_at(template: str, path: str) -> bool:
+    """Whether the router may find a route with this template there."""
+    pattern = "".join(
+        re.escape(part) if part[:1] != "{" else ".+" if part.endswith(":path}") else "[^/]+"
+        for part in re.split(r"(\{[^}]*\})", template)
+    )
+    return re.fullmatch(pattern + "/?", path) is not None
 
 
 def furnished(app: App, house: House, edge: Edge | None = None) -> App:

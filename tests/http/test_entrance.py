@@ -11,8 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+import signalcraft.http.app as app_module
 from signalcraft.config import load
 from signalcraft.http import entrance
 from signalcraft.http.app import create_app, routes
@@ -135,3 +137,38 @@ def test_a_start_that_is_asked_to_end_before_it_is_over_ends_in_order(tmp_path: 
 
     assert asyncio.run(run())
     assert list((tmp_path / "data").glob("*.sock")) == []
+
+
+def test_who_asks_a_little_gets_the_answers_of_the_whole(tmp_path: Path) -> None:
+    """And no more routes are built than that needs: a command beside a box that is stopped waits for them."""
+    built: list[int] = []
+
+    def counting(handlers: Any, body_bytes_max: int) -> Any:
+        built.append(len(handlers))
+        return real(handlers, body_bytes_max)
+
+    asked = [
+        ("GET", "/api/alert-groups/facets"), ("GET", "/api/alert-groups/1"), ("GET", "/docs/a.md"), ("GET", "/nowhere"),
+        ("PUT", "/api/people"), ("GET", "/api/people/"), ("POST", "/webhooks/sentry/x"), ("GET", "/docs/index.md"),
+    ]  # fmt: skip
+    with World(tmp_path / "data") as world, pytest.MonkeyPatch.context() as patch:
+
+        async def say(app: Any) -> list[tuple[int, str]]:
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://box", trust_env=False) as client:
+                answers = [await client.request(method, path, headers=world.api.headers) for method, path in asked]
+            return [(one.status_code, one.text.split('"request_id"')[0]) for one in answers]
+
+        whole = world._call(say(create_app(world.house)))
+        real = app_module.build
+        patch.setattr(app_module, "build", counting)
+        assert world._call(say(app_module.asked_app(world.house))) == whole
+    assert {status for status, _ in whole} >= {200, 404, 405}
+    every = len(routes())
+    assert [n for n in built if n > 4] == [every], "but for what has no route"
+
+
+def test_no_route_is_overlooked_for_who_asks_a_little() -> None:
+    for template in {template for route in routes() for template in route.paths}:
+        for value in ("a", "a.b-c", "0198"):
+            assert app_module._may_be_at(template, re.sub(r"\{[^}]*\}", value, template)), template
