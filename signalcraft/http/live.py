@@ -37,6 +37,11 @@ CHECK_S: Final = 1.0
 COUNTS_S: Final = 1.0
 """How often counts that rise are told, at most; what changes a group is told at once."""
 HEALTH_S: Final = 5.0
+MOVING: Final = (
+    "database", "queue", "deliveries", "disk", "memory", "clock", "loop", "self_check", "certificate", "rollups",
+    "replica", "backup",
+)  # fmt: skip
+"""Parts of health whose words hold figures, or ages, also while nothing is wrong with them."""
 STREAMS_MAX: Final = 1000
 WAITING_MAX: Final = 2000
 
@@ -222,9 +227,9 @@ class Live:
 
 
 def _without_figures(report: Report) -> dict[str, Any]:
-    """A report without what moves at every look, so that it is only told when something changed."""
+    """A report without what moves by itself, so that it is only told when something changed."""
     told = msgspec.to_builtins(report)
-    for name in ("database", "queue", "deliveries"):
+    for name in MOVING:
         if name in told["components"] and told["components"][name]["status"] == "ok":
             told["components"][name]["detail"] = ""
     return dict(told)

@@ -16,6 +16,8 @@ import httpx
 import pytest
 
 from signalcraft.http.feed import Feed
+from signalcraft.http.live import _without_figures
+from signalcraft.services.health import Report
 from tests.http.asking import Other, asking, key_of, problem
 from tests.http.browsing import QUIET, browser
 from tests.world import World
@@ -266,6 +268,24 @@ def test_a_broken_channel_is_told_as_health(world: World, monkeypatch: pytest.Mo
         world.after(seconds=30)  # Slack takes about one message a second
         told = live.wait(lambda e: e["event"] == "health" and e["data"]["components"]["channels"]["status"] != "ok")
         assert "#oncall is broken" in told["data"]["components"]["channels"]["detail"]
+
+
+def test_health_is_told_when_it_turns_and_not_as_its_figures_move(tmp_path: Path) -> None:
+    with World(tmp_path / "data") as world:
+        house = world.house
+
+        def look() -> Report:
+            world._call(house.selfwatch.tick())
+            return world._call(house.health.report(ready=True, stopping=False))
+
+        house.rollups.counted_ms = world.clock.at_ms  # as if they were counted now
+        first = look()
+        world.after(minutes=3)
+        looks = (first, look())
+        well = [name for name in first.components if all(one.components[name].status == "ok" for one in looks)]
+        before, now = (Report("ok", one.version, {name: one.components[name] for name in well}) for one in looks)
+        assert now.components["rollups"] != before.components["rollups"]
+        assert _without_figures(now) == _without_figures(before)
 
 
 def test_it_needs_a_key_and_its_scope(world: World) -> None:
