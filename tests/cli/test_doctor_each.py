@@ -23,7 +23,6 @@ from signalcraft.postman.probe import Seen
 from signalcraft.storage import migrate, migrating
 from signalcraft.storage.db import Db, Tx
 from signalcraft.storage.glance import glance
-from signalcraft.storage.runs import State
 from tests.cli.conftest import free_port, now_ms
 from tests.cli.patient import Patient
 from tests.cli.test_doctor import ran
@@ -90,7 +89,7 @@ def test_master_key_before_the_first_start_and_beside_something_else(kept: Path)
 
 def test_backups_that_nobody_plans_or_that_cannot_be_written(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
     (patient.box.root / "one.bak").touch()
-    ran(patient.box, "backup", cast("State", "ok"), 24 * 8, file=str(patient.box.root / "one.bak"))
+    ran(patient.box, "backup", "ok", 24 * 8, file=str(patient.box.root / "one.bak"))
     with glance(patient.box.data / "signalcraft.db") as reader:
         settings = settings_of(patient.box.data, **{"backup.schedule": "off", "backup.copy_to": str(patient.box.root)})
         said(data.backups(settings, reader, now_ms()), "warning", "backup.schedule is off")
@@ -208,6 +207,10 @@ class Post:
         return self.reply
 
 
+async def looked(kind: str, config: Any, post: Post, at_ms: int, ahead: list[float]) -> str:
+    return await outside.LOOKS[kind](config, cast("Postman", post), at_ms, ahead)
+
+
 def test_clock_of_slack_is_read_from_its_answer() -> None:
     class Config:
         api_url, bot_token = "https://slack.com/api/", "xoxb-1"
@@ -215,7 +218,7 @@ def test_clock_of_slack_is_read_from_its_answer() -> None:
     ahead: list[float] = []
     reply = Reply(status=200, headers={"date": "Wed, 21 Oct 2026 07:28:45 GMT"}, body=b'{"ok": true}')
     at_ms = 1_792_567_680_000  # 07:28:00
-    told = asyncio.run(outside.LOOKS["slack"](Config, cast("Postman", Post(Seen(), reply)), at_ms, ahead))
+    told = asyncio.run(looked("slack", Config, Post(Seen(), reply), at_ms, ahead))
     assert (told, ahead) == ("", [45.0])
 
 
@@ -223,8 +226,8 @@ def test_a_receiver_whose_certificate_is_not_believed() -> None:
     class Config:
         url = "https://hooks.example.com/x"
 
-    post = cast("Postman", Post(Seen(addresses=("192.0.2.1",), chain="self-signed certificate")))
-    told = asyncio.run(outside.LOOKS["webhook"](Config, post, now_ms(), []))
+    post = Post(Seen(addresses=("192.0.2.1",), chain="self-signed certificate"))
+    told = asyncio.run(looked("webhook", Config, post, now_ms(), []))
     assert told == "hooks.example.com: its certificate is not believed (self-signed certificate)"
 
 
