@@ -71,14 +71,26 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 	echo "Ready: .venv/bin/signalcraft on $$($(PY) -V)"
 
 # ---------------------------------------------------------------------------------------------------------- the checks
-test: $(DASHBOARD) lint types bandit secrets ## a short form of every check: some 40 minutes on 2 cores
+test: $(DASHBOARD) lint types bandit secrets suite ## a short form of every check: some 40 minutes on 2 cores; COVERAGE=1 measures it too
+	.ci/oldest quick
+	$(if $(ARGS),,$(PY) -m tests.gate ran test)
+
+# Every short test, of the program and of the dashboard. Measured are the statements that the tests' own processes run
+# (what they start beside themselves is not counted); branches in the pure rooms, whose tests run once more for it.
+SUITE := $(PY) -m pytest -n 3 --dist loadfile -m "not trial"
+ROOMS := domain sources channels
+suite: $(READY) $(DASHBOARD)
 	@.ci/need "chromium:chromium:the browser of the tests" "promtool:prometheus:what checks metrics, rules and dashboards" \
 		"shellcheck:shellcheck:what checks the scripts of the packages" "rpm:rpm:what looks into the .rpm" \
 		"caddy:caddy:the front door with config/Caddyfile" "nginx:nginx-light:the front door with config/nginx.conf"
 	$(NPM) run test
-	$(PY) -m pytest -n 3 --dist loadfile -m "not trial" --junitxml=.build/tests.xml $(ARGS)
-	.ci/oldest quick
-	$(if $(ARGS),,$(PY) -m tests.gate ran test)
+	$(SUITE) --junitxml=.build/tests.xml $(if $(COVERAGE),--cov --cov-report=) $(ARGS)
+	[ -n "$(COVERAGE)" ] || exit 0
+	.venv/bin/coverage json --quiet -o .build/coverage.json
+	.venv/bin/coverage xml --quiet -o .build/coverage.xml
+	COVERAGE_CORE=ctrace COVERAGE_FILE=.build/.coverage-rooms $(SUITE) -q $(ROOMS:%=tests/%) $(ROOMS:%=--cov=signalcraft/%) \
+		--cov-branch --cov-report=json:.build/branches.json
+	$(PY) packaging/pipeline/floors.py .build/coverage.json .build/branches.json
 
 lint: $(READY) $(MODULES) workflows ## style, bans, who may import whom, the workflows
 	.venv/bin/ruff check $(CODE)
@@ -126,9 +138,9 @@ trial-load: ## ten minutes of a team's load beside a million events
 gate: $(READY) $(DASHBOARD) ## is it ready: every check, one verdict table; QUICK=1 runs again only what has not gone well on these files
 	@$(PY) -m tests.gate $(if $(QUICK),--quick) $(ARGS)
 
-bench: $(READY) ## how fast it is here: written to docs/reference/benchmarks.md
+bench: $(READY) ## how fast it is here: written to docs/reference/benchmarks.md; ONLY=posts: how fast it tells, alone
 	@.ci/need "wrk:wrk:the load generator of the benchmark"
-	$(PY) -m tests.bench
+	$(PY) -m tests.bench $(ONLY)
 
 bench-regression: bench ## the same, and fails where a case reaches less than nine tenths of what was committed
 	$(PY) -m tests.bench.regression
@@ -139,14 +151,8 @@ PIPELINE := lint bandit secrets types coverage web wheel binary packages smoke
 pipeline: ## all that CI does, in its order: what passes here passes there
 	@for target in $(PIPELINE); do echo "== make $$target"; $(MAKE) --no-print-directory $$target; done
 
-coverage: $(READY) $(DASHBOARD) ## every short test, with the floors of coverage: 80 % of all, 95 % of domain, sources, channels
-	@.ci/need "chromium:chromium:the browser of the tests" "promtool:prometheus:what checks metrics, rules and dashboards" \
-		"shellcheck:shellcheck:what checks the scripts of the packages" "rpm:rpm:what looks into the .rpm"
-	$(NPM) run test
-	$(PY) -m pytest -n 3 --dist loadfile -m "not trial" --cov --cov-report= --junitxml=.build/tests.xml $(ARGS)
-	.venv/bin/coverage json --quiet -o .build/coverage.json
-	.venv/bin/coverage xml --quiet -o .build/coverage.xml
-	$(PY) packaging/pipeline/floors.py .build/coverage.json
+coverage: COVERAGE := 1
+coverage: suite ## every short test, with the floors of coverage: 80 % of all, 95 % of domain, sources, channels
 
 wheel: $(READY) $(DASHBOARD) ## the wheel, in .build/wheel
 	@rm -rf .build/wheel
@@ -232,4 +238,4 @@ clean: ## remove everything that make made
 	rm -rf .venv .build dist build signalcraft/http/static web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: workflows pipeline coverage wheel smoke version-agrees signed-release staging production publish notify hooks binary release packages help build demo dev web test lint types bandit secrets audit test-oldest trial gate bench bench-regression gen screenshots fmt lock clean
+.PHONY: suite workflows pipeline coverage wheel smoke version-agrees signed-release staging production publish notify hooks binary release packages help build demo dev web test lint types bandit secrets audit test-oldest trial gate bench bench-regression gen screenshots fmt lock clean

@@ -141,10 +141,12 @@ def test_reports_of_tests_and_coverage_are_kept() -> None:
         step for job, step in steps("ci.yml") if job == "coverage" and "upload-artifact" in step.get("uses", "")
     )
     assert kept["if"] == "always()"
-    assert kept["with"]["path"].split() == [".build/tests.xml", ".build/coverage.xml", ".build/coverage.json"]
-    recipe = MAKEFILE.partition("\ncoverage:")[2].partition("\n\n")[0]
-    assert "--junitxml=.build/tests.xml" in recipe
-    assert "floors.py" in recipe.splitlines()[-1]
+    names = ("tests.xml", "coverage.xml", "coverage.json", "branches.json")
+    assert kept["with"]["path"].split() == [f".build/{name}" for name in names]
+    said = subprocess.run(["make", "-n", "coverage", "READY=", "DASHBOARD="], cwd=ROOT, capture_output=True, text=True)
+    recipe = said.stdout
+    assert all(f".build/{name}" in recipe for name in names)
+    assert recipe.splitlines()[-1].endswith("floors.py .build/coverage.json .build/branches.json")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -196,7 +198,7 @@ def report(**percent: float) -> dict[str, Any]:
     ("percent", "low"),
     [
         ({}, set()),
-        ({"storage": 0.0, "domain": 100.0, "http": 99.5}, {""}),  # 399.5 of 500: 79.9 %
+        ({"storage": 0.0, "domain": 100.0, "http": 99.5}, {"whole"}),  # 399.5 of 500: 79.9 %
         ({"storage": 0.0, "http": 100.0}, set()),  # 80 %
         ({"domain": 94.9}, {"domain"}),
         ({"sources": 94.9}, {"sources"}),
@@ -206,16 +208,24 @@ def report(**percent: float) -> dict[str, Any]:
 )
 def test_coverage_below_a_floor_fails(tmp_path: Path, percent: dict[str, float], low: set[str]) -> None:
     floors = script("floors")
-    found = floors.measured(report(**percent))
-    assert {room for room, n in found.items() if n < floors.FLOORS[room]} == low
+    found = floors.measured(report(**percent), report(**percent))
+    assert {name for name, (n, floor) in found.items() if n < floor} == low
     (tmp_path / "c.json").write_text(json.dumps(report(**percent)))
-    assert floors.main([str(tmp_path / "c.json")]) == int(bool(low))
+    assert floors.main([str(tmp_path / "c.json")] * 2) == int(bool(low))
 
 
-def test_coverage_without_branches_is_no_coverage() -> None:
+def test_coverage_of_the_pure_rooms_counts_branches_too() -> None:
+    floors = script("floors")
     with pytest.raises(ValueError, match="branch"):
-        script("floors").measured({"meta": {"branch_coverage": False}, "files": {}})
-    assert "branch = true" in (ROOT / "pyproject.toml").read_text("utf-8").partition("[tool.coverage.run]")[2]
+        floors.measured(report(), {"meta": {"branch_coverage": False}, "files": {}})
+    without = report()
+    for one in without["files"].values():
+        one["summary"]["covered_branches"] = 0
+    found = floors.measured(without, without)
+    assert {name: percent for name, (percent, _) in found.items()} == {
+        "whole": 100.0, "domain": 80.0, "sources": 80.0, "channels": 80.0,
+    }  # fmt: skip
+    assert "--cov-branch" in MAKEFILE
 
 
 # -- versions ---------------------------------------------------------------------------------------------------------
