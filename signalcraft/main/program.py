@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 REQUESTS_S = 8.0
 """How long a stop waits for requests under way."""
 ROUTES = "routes"
+HEARTBEAT = "heartbeat"
 LOOPS_S = 5.0
 """How long it goes on taking in webhooks while loops come to their end."""
 
@@ -89,7 +90,7 @@ class Program:
         self._spawn("deliver", self.house.deliver.run(self._stop))
         self._spawn("watch", self._every(1.0, self._second))
         self._spawn("selfwatch", self.house.selfwatch.run(self._stop))
-        self._spawn("heartbeat", self._every(1.0, self.house.heartbeat.tick))
+        self._spawn(HEARTBEAT, self._every(1.0, self.house.heartbeat.tick))
         self._spawn("replica", self.house.replica.run(self._stop))
         self._sockets = SlackSockets(self.house)
         self._spawn("sockets", self._sockets.run(self._stop))
@@ -187,6 +188,9 @@ class Program:
         self._systemd.tell("STOPPING=1")
         self._stop.set()
         self._entrance.leave()
+        for task in self._tasks:
+            if task.get_name() == HEARTBEAT:
+                task.cancel()  # a self-check on its way needs the delivery loop, which ends now: it would wait in vain
         log.info("stopping: loops end")
         await asyncio.wait([task for task in self._tasks if task.get_name() not in LISTENERS], timeout=LOOPS_S)
         log.info("stopping: requests under way are answered")

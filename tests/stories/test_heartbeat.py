@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,17 @@ def test_the_test_alert_goes_every_step_of_the_way(box: World, monkeypatch: pyte
         without.setattr(own.CANARY_CHANNEL, "compose", lambda *a: 1 / 0)
         assert box._call(check()).wrong != ""
     assert box._call(check()).wrong == ""
+
+
+def test_a_self_check_on_its_way_does_not_hold_up_a_stop(box: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The delivery loop ends, so nobody would take its message: the box would wait ten seconds for that."""
+    under_way = threading.Event()
+    box.house.canary.last = None
+    monkeypatch.setattr("signalcraft.storage.canary.taken", lambda tx, group_id: under_way.set())
+    box.clock.at_ms += 86_400_000
+    assert under_way.wait(10), "the loop itself begins one within a second"
+    box.stopped()
+    assert box.house.canary.last is None, "it was waited for until it gave up"
 
 
 def test_it_stops_when_nothing_can_be_written(box: World, dead_man: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
