@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from httpx._transports import default as transports
 from hypothesis import settings
 
 import tests.given  # noqa: F401  # it takes what is meant for the tests, before the rest of it goes
@@ -17,6 +21,21 @@ SHARED_WEBHOOKS = ROOT.parent / "shared" / "fixtures" / "webhooks"
 # Whatever the shell of the person who runs the tests has set must not decide them.
 for _name in [name for name in os.environ if name.startswith("SIGNALCRAFT_")]:
     del os.environ[_name]
+
+# A client reads the list of authorities when it is made, which takes as long as 45 ms; the tests make thousands.
+_made_anew = transports.create_ssl_context  # type: ignore[attr-defined]
+
+
+@cache
+def _authorities(trust_env: bool) -> ssl.SSLContext:
+    return _made_anew(True, None, trust_env)
+
+
+def _trusting(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+    return _authorities(trust_env) if verify is True and cert is None else _made_anew(verify, cert, trust_env)
+
+
+transports.create_ssl_context = _trusting  # type: ignore[attr-defined]
 
 # `make test` asks the same questions each time; the long rounds ask new ones, and many.
 settings.register_profile("test", deadline=None, derandomize=True)

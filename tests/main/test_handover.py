@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -27,10 +29,18 @@ NO_LIMIT = {
 IN_FLIGHT = 1000
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory that knows the senders, made once."""
+    once_made = Box(tmp_path_factory.mktemp("made"))
+    integration(once_made)
+    return once_made.data
+
+
 @pytest.fixture
-def service(box: Box) -> Iterator[Manager]:  # noqa: F811
+def service(box: Box, made: Path) -> Iterator[Manager]:  # noqa: F811
     """A service whose sockets systemd keeps; nothing runs yet."""
-    integration(box)
+    shutil.copytree(made, box.data)
     it = Manager(box, {"SIGNALCRAFT_HTTP__LISTEN": f"127.0.0.1:{free_port()}", **NO_LIMIT})
     yield it
     it.close()

@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,23 +47,37 @@ class Secure(World):
         return ssl.get_server_certificate(("127.0.0.1", self.port))
 
 
-@pytest.fixture
-def secure(tmp_path: Path) -> Iterator[Secure]:
+@contextmanager
+def standing_in(folder: Path) -> Iterator[Secure]:
     plain = free_port()
-    settings = {**pair(tmp_path / "tls"), "http.redirect_listen": f"127.0.0.1:{plain}", **QUIET}
-    with Secure(tmp_path / "data", **settings) as it:
+    settings = {**pair(folder / "tls"), "http.redirect_listen": f"127.0.0.1:{plain}", **QUIET}
+    with Secure(folder / "data", **settings) as it:
         it.plain = plain  # type: ignore[attr-defined]
         yield it
 
 
-def test_over_tls_everything_is_as_strict_as_it_can_be(secure: Secure) -> None:
-    person(secure, "sam@example.com", "owner")
-    answer = secure.api.get("/health")
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    """One for all tests that only ask it something."""
+    with standing_in(tmp_path_factory.mktemp("standing")) as it:
+        yield it
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[Secure]:
+    """One whose certificate a test may exchange."""
+    with standing_in(tmp_path) as it:
+        yield it
+
+
+def test_over_tls_everything_is_as_strict_as_it_can_be(standing: Secure) -> None:
+    person(standing, "sam@example.com", "owner")
+    answer = standing.api.get("/health")
     assert answer.status_code == 200
     assert answer.headers["strict-transport-security"] == "max-age=31536000"
-    with Browser(secure) as sam:
+    with Browser(standing) as sam:
         sam.client.close()
-        sam.client = secure.api
+        sam.client = standing.api
         answer = sam.signs_in("sam@example.com", PASSWORD)
         assert answer.status_code == 200, answer.text
         cookies = answer.headers.get_list("set-cookie")
@@ -77,14 +92,14 @@ def test_over_tls_everything_is_as_strict_as_it_can_be(secure: Secure) -> None:
         assert sam.get("/api/auth/state")["transport"] == "tls"
 
 
-def test_nothing_older_than_tls_1_2_and_nothing_in_the_clear(secure: Secure) -> None:
+def test_nothing_older_than_tls_1_2_and_nothing_in_the_clear(standing: Secure) -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
-    with socket.create_connection(("127.0.0.1", secure.port), 5) as sock, pytest.raises(ssl.SSLError):
+    with socket.create_connection(("127.0.0.1", standing.port), 5) as sock, pytest.raises(ssl.SSLError):
         old.wrap_socket(sock)
-    with socket.create_connection(("127.0.0.1", secure.port), 5) as sock:
+    with socket.create_connection(("127.0.0.1", standing.port), 5) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert not sock.recv(100).startswith(b"HTTP")
 
@@ -92,14 +107,14 @@ def test_nothing_older_than_tls_1_2_and_nothing_in_the_clear(secure: Secure) -> 
 @pytest.mark.parametrize(
     "path", ["/", "/api/people?q=a%20b&x=1", "/a%2fb", "//evil.example.com/x", "/%0d%0aSet-Cookie:%20a=b"]
 )
-def test_the_plain_port_sends_people_to_https(secure: Secure, path: str) -> None:
-    with socket.create_connection(("127.0.0.1", secure.plain), 5) as sock:  # type: ignore[attr-defined]
+def test_the_plain_port_sends_people_to_https(standing: Secure, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", standing.plain), 5) as sock:  # type: ignore[attr-defined]
         sock.sendall(f"POST {path} HTTP/1.1\r\nHost: evil.example.com\r\nContent-Length: 0\r\n\r\n".encode())
         answer = sock.recv(4096).decode()
     head, _, _ = answer.partition("\r\n\r\n")
     lines = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
     assert head.startswith("HTTP/1.1 308 ")
-    assert lines["location"].startswith(f"https://localhost:{secure.port}/")
+    assert lines["location"].startswith(f"https://localhost:{standing.port}/")
     assert "set-cookie" not in lines
     assert "strict-transport-security" not in lines
     assert lines["x-content-type-options"] == "nosniff"
