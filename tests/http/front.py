@@ -16,6 +16,7 @@ from signalcraft.services.audit import Audit
 from signalcraft.services.heard import Heard
 from signalcraft.services.house import House
 from signalcraft.services.security import Security
+from tests import apps
 from tests.services.desk import SAM, Desk
 
 
@@ -43,6 +44,10 @@ class Front(Desk):
             scope: asyncio.run(accounts.create_key(1, scope, [scope], None, SAM)).key
             for scope in ("config:read", "config:write", "alerts:read", "alerts:write")
         }
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        apps.give_back(self.app)
 
     def ask(
         self,
