@@ -167,6 +167,7 @@ def test_metrics_count_what_happened(own: World) -> None:
         own.receives("sentry", "event_alert")
     own.sends("sentry", b"{}", {"Sentry-Hook-Resource": "event_alert"})
     own.after(seconds=10)
+    own.get("/api/alert-groups")
     first = metrics(own)
     assert first["signalcraft_events_total", "accepted", "sentry"] == 3
     assert first["signalcraft_events_total", "refused_signature", "sentry"] == 1
@@ -175,6 +176,7 @@ def test_metrics_count_what_happened(own: World) -> None:
     assert first["signalcraft_http_requests_total", "POST", "/webhooks", "202"] == 3
     assert first["signalcraft_deliveries_owed", "post"] == 0
     assert first["signalcraft_writer_commits_total",] > 0
+    assert first["signalcraft_cache_misses_total", "feed"] >= 1
     assert first["signalcraft_channels_in_trouble", "broken"] == 0
     # Asked again, nothing is counted twice, and later minutes add up.
     assert metrics(own)["signalcraft_events_total", "accepted", "sentry"] == 3

@@ -223,6 +223,7 @@ def test_messages_that_are_owed_for_long(box: Watched) -> None:
     box.receives("sentry", "event_alert", issue="2", title="second")
     box.clock.at_ms += 5 * 60_000
     box.raises("delivery_failing")
+    assert "1 messages are owed for longer than 5 minutes" in box.house.alarms.wrong["delivery_failing"].said
 
 
 def test_alerts_that_are_told_late(calm: Watched) -> None:
