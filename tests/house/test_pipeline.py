@@ -143,9 +143,7 @@ def test_reports_of_tests_and_coverage_are_kept() -> None:
     assert kept["if"] == "always()"
     names = ("tests.xml", "coverage.xml", "coverage.json", "branches.json")
     assert kept["with"]["path"].split() == [f".build/{name}" for name in names]
-    env = {
-        name: value for name, value in os.environ.items() if not name.startswith("MAKE")
-    }  # of the one above
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of the one above
     words = ["make", "-n", "coverage", "READY=", "DASHBOARD="]
     recipe = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True).stdout
     assert all(f".build/{name}" in recipe for name in names)
