@@ -10,8 +10,14 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# Without these it looks for its maker's servers at each start.
-QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+# Without these it looks for its maker's servers at each start, and draws by a graphics card that it makes up.
+QUIET = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-gpu",
+]
 
 
 @contextmanager
