@@ -78,7 +78,7 @@ def prepared(
     took: dict[str, float] = {}
     began = time.perf_counter()
     now_ms = house.now()
-    world._call(house.db.write(lambda tx: fill(tx, now_ms, events, groups, days)), 900)
+    world._call(house.db.write(lambda tx: fill(tx, now_ms, events, groups, days)), 3600)
     took["filled_s"] = time.perf_counter() - began
     until = now_ms // 60_000
     began, longest = time.perf_counter(), 0.0
@@ -97,9 +97,10 @@ def prepared(
 
 
 def measured(world: World, word: str, times: int = 60) -> dict[str, float]:
-    """Milliseconds of a request, over loopback HTTP."""
+    """Milliseconds of a request, over loopback HTTP. Each is read anew: what is kept of it is forgotten before."""
     found = []
     for _ in range(times):
+        world.house.cache.forget()
         began = time.perf_counter()
         world.get("/api/dashboard/overview", range=word)
         found.append((time.perf_counter() - began) * 1000)
@@ -107,20 +108,25 @@ def measured(world: World, word: str, times: int = 60) -> dict[str, float]:
     return {"first": first, "p50": statistics.median(found), "p95": found[int(len(found) * 0.95) - 1], "max": found[-1]}
 
 
-def main() -> int:
-    """Prints the figures; 1 when a range's p95 is not below 50 ms."""
-    with tempfile.TemporaryDirectory() as folder, World(Path(folder) / "data") as world:
-        sys.stdout.write(json.dumps({name: round(v, 1) for name, v in prepared(world).items()}) + "\n")
+def figures(folder: Path) -> dict[str, dict[str, float]]:
+    """Makes the box, and prints and tells what each range takes."""
+    found = {}
+    with World(folder / "data") as world:
+        print(json.dumps({name: round(v, 1) for name, v in prepared(world).items()}), flush=True)
         rows = world._call(world.house.db.read(lambda tx: tx.value("select count(*) from minute_count")))
         rolled_rows = world._call(world.house.db.read(lambda tx: tx.value("select count(*) from rolled_count")))
-        sys.stdout.write(f"{EVENTS:,} events, {GROUPS:,} groups, {rows:,} counters, {rolled_rows:,} rolled up\n")
-        bad = 0
+        print(f"{EVENTS:,} events, {GROUPS:,} groups, {rows:,} counters, {rolled_rows:,} rolled up", flush=True)
         for word in RANGES:
-            figures = measured(world, word)
-            bad |= figures["p95"] >= 50
-            said = " ".join(f"{name} {value:.1f}" for name, value in figures.items())
-            sys.stdout.write(f"{word:>4}: {said} ms\n")
-        return bad
+            found[word] = measured(world, word)
+            said = " ".join(f"{name} {value:.1f}" for name, value in found[word].items())
+            print(f"{word:>4}: {said} ms", flush=True)
+    return found
+
+
+def main() -> int:
+    """1 when a range's p95 is not below 50 ms."""
+    with tempfile.TemporaryDirectory() as folder:
+        return int(any(one["p95"] >= 50 for one in figures(Path(folder)).values()))
 
 
 if __name__ == "__main__":
