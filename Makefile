@@ -77,7 +77,7 @@ test: $(DASHBOARD) lint types bandit secrets suite ## a short form of every chec
 
 # Every short test, of the program and of the dashboard. Measured are the statements that the tests' own processes run
 # (what they start beside themselves is not counted); branches in the pure rooms, whose tests run once more for it.
-SUITE := $(PY) -m pytest -n 3 --dist loadfile -m "not trial"
+SUITE := $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not trial"
 ROOMS := domain sources channels
 suite: $(READY) $(DASHBOARD)
 	@.ci/need "chromium:chromium:the browser of the tests" "promtool:prometheus:what checks metrics, rules and dashboards" \

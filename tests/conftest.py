@@ -53,6 +53,15 @@ def shared_webhooks() -> Path:
     return SHARED_WEBHOOKS
 
 
+LONG = ("security", "e2e", "cli", "stories", "storage", "main", "packaging", "trials")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Folders whose files take long come first: a long one at the end keeps the other processes waiting."""
+    place = {name: n for n, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.parent.name, len(LONG)))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Captured output may hold a lone surrogate, on purpose; a report with one cannot travel between processes."""
