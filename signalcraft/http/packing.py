@@ -45,7 +45,7 @@ async def packed(app: App, scope: Any, receive: Any, send: Any) -> None:
         return
     held: Message | None = None
     asking = _content(scope["headers"])
-    before = content.set(asking)
+    content.set(asking)  # of this request alone: each is a task of its own
 
     async def sending(message: Message) -> None:
         nonlocal held
@@ -64,10 +64,7 @@ async def packed(app: App, scope: Any, receive: Any, send: Any) -> None:
                 await send(start)
         await send(message)
 
-    try:
-        await app(scope, receive, sending)
-    finally:
-        content.reset(before)
+    await app(scope, receive, sending)
 
 
 def _content(headers: Any) -> Content | None:
