@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, expect
 
@@ -38,6 +39,52 @@ def test_tabs_of_one_browser_share_a_stream_and_the_last_one_keeps_it(world: Pla
     third.get_by_role("button", name="1 new").click()
     expect(third.get_by_text("Seen by who stayed").first).to_be_visible()
     assert world.get("/api/system")["streams_open"] == 1
+
+
+METERS = {
+    f"/{path}"
+    for path in (
+        "health",
+        "api/system",
+        "api/system/watch",
+        "api/admin/warnings",
+        "api/backups",
+        "api/drill",
+        "api/replica",
+    )
+}
+"""What Settings → System asks for by the clock: figures that no event tells (docs/explanation/performance.md)."""
+LONG_MS = 38_000
+"""Longer than lists wait without a stream (web/src/api/queries.ts), shorter than a stream may be silent."""
+
+
+def test_nothing_is_asked_by_the_clock_while_the_stream_lives(world: Place, page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(urlsplit(one.url).path))
+    page.clock.install()
+
+    def in_a_long_while() -> set[str]:
+        """What an open page asks for while nothing happens, once it stands."""
+        expect(page.locator("nav .live")).to_have_text("Live")
+        for _ in range(20):
+            asked.clear()
+            page.wait_for_timeout(1_300)
+            if not asked:
+                break
+        page.clock.fast_forward(LONG_MS)
+        page.wait_for_timeout(300)
+        return set(asked)
+
+    page.goto("/settings/system")
+    meters = in_a_long_while()
+    assert "/api/replica" in meters
+    assert meters <= METERS
+    for path in ("/", "/alert-groups"):
+        page.goto(path)
+        assert in_a_long_while() == set()
+    world.receives("sentry", "event_alert", title="At last", issue="8010")
+    expect(page.get_by_text("At last").or_(page.get_by_role("button", name="1 new")).first).to_be_visible()
+    assert "/api/alert-groups" in asked
 
 
 def test_keys_lead_to_pages_and_are_listed(page: Page) -> None:

@@ -31,6 +31,27 @@ function flush(): void {
   void queries.invalidateQueries({ predicate: ({ queryKey }) => meant(queryKey) });
 }
 
+type Parts = Schemas['Report']['components'];
+/** The parts of health as the stream said them last. */
+let parts: Parts | null = null;
+
+/** Which parts of the appliance are another way now, all where that is not known. */
+function turned(now: Parts): (name: string) => boolean {
+  const before = parts;
+  parts = now;
+  return (name) => before?.[name]?.status !== now[name]?.status || before?.[name]?.detail !== now[name]?.detail;
+}
+
+/** A report as the stream says it, which leaves the figures of what is well away: those that were read stay. */
+function withFigures(report: Schemas['Report'], known: Schemas['Report'] | undefined): Schemas['Report'] {
+  const components = { ...report.components };
+  for (const [name, part] of Object.entries(components)) {
+    const read = known?.components[name];
+    if (!part.detail && read?.status === part.status) components[name] = read;
+  }
+  return { ...report, components };
+}
+
 /** Hangs the cache in the stream. A page that follows a list itself keeps it under a key of its own (`inbox`). */
 export function keepFresh(): () => void {
   hooks.onNewer = (path, inMs) => {
@@ -56,11 +77,23 @@ export function keepFresh(): () => void {
       if (waits.get(id) !== health.quarantined) refresh('quarantine');
       waits.set(id, health.quarantined);
     }),
-    live.on('health', (report) => queries.setQueryData(['health'], report)),
+    live.on('health', (report) => {
+      queries.setQueryData<Schemas['Report']>(['health'], (known) => withFigures(report, known));
+      const other = turned(report.components);
+      // The first report of a stream: what happened while it was opened has not been told.
+      if (other('channels')) refresh('overview');
+      // What is configured is told as what can be used and reached.
+      if (['channels', 'configuration', 'unrouted'].some(other)) refresh('rules');
+      // Whatever changes health nearly always wrote a line first.
+      if (Object.keys(report.components).some(other)) refresh('warnings');
+    }),
     live.on('reset', () => {
       // Another role may be why: what it no longer allows is not asked for.
       void me.ask().finally(() => queries.invalidateQueries());
     }),
   ];
-  return () => ends.forEach((end) => end());
+  return () => {
+    parts = null;
+    ends.forEach((end) => end());
+  };
 }
