@@ -1,6 +1,8 @@
-"""The program under measure, in a process of its own: `python -m tests.bench.server DATA PORT SLACK_URL real|ready`.
+"""The program under measure, in a process of its own: `python -m tests.bench.server DATA PORT SLACK_URL MODE`.
 
-`ready` replaces the writer's submit alone by an answer that is there at once; everything else is the same.
+`real`: as it is. `ready` replaces the writer's submit alone by an answer that is there at once; everything else is the
+same. `before`: without what makes telling fast: each write is a commit of its own, and what is owed is looked for once
+a second instead of after each commit.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import uvloop
 from signalcraft.config import load
 from signalcraft.main import Program
 from signalcraft.services.ingest import Receipt
+from signalcraft.storage import db as writing
 
 
 async def run(data_dir: str, port: str, slack_url: str, mode: str) -> None:
@@ -38,6 +41,9 @@ async def run(data_dir: str, port: str, slack_url: str, mode: str) -> None:
             return future
 
         program.house.ingest.db.submit = submit  # type: ignore[method-assign,assignment]
+    if mode == "before":
+        writing.BATCH_MAX = 1
+        program.house.db.on_commit = lambda: None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, program.ask_to_stop)
     await program.wait()
     await program.stop()
