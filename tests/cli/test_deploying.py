@@ -161,6 +161,27 @@ def spoilt(name: str, place: installed.Place, monkeypatch: pytest.MonkeyPatch, r
     return "http.port: http.port is unknown"
 
 
+def test_room_that_the_migration_needs_and_what_cannot_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What breaks a look is that line's own word; the others are looked at all the same."""
+    place, where = two_versions(tmp_path / "prefix"), Where(None, tmp_path / "data")
+    draw.laid(10, tmp_path / "data")
+    monkeypatch.setattr(runs, "last_done_ms", lambda *_: _now())
+    monkeypatch.setattr(installed, "ask", lambda *_: {"ok": True, "version": "1.0.0"})
+
+    def hung_up(_: Path) -> tuple[bool, str]:
+        raise Fault("the process hung up")
+
+    monkeypatch.setattr(deploying, "_service", hung_up)
+    report = {"ok": True, "pending": ["9001_next"], "rehearsal": {"needed": 1 << 60}}
+    checks = deploying.preflight(where, place, place.binary("1.1.0"), "1.0.0", report, make=False)
+    said = {one.name: one.said for one in checks if not one.ok}
+    assert set(said) == {"disk", "service"}
+    assert f"MB are needed in {tmp_path / 'data'}" in said["disk"]
+    assert said["service"] == "the process hung up"
+
+
 class Starting:
     """A process that serves and is not ready."""
 
