@@ -73,7 +73,7 @@ def test_a_list_that_is_opened_is_looked_at_once_more_where_something_newer_is_t
     def answer(route: Route) -> None:
         asked.append(route.request.headers.get("cache-control"))
         got = route.fetch()
-        late = {"json": {**got.json(), "items": []}, "headers": {**got.headers, "x-newer-in-ms": "300"}}
+        late: dict[str, Any] = {"json": {**got.json(), "items": []}, "headers": {**got.headers, "x-newer-in-ms": "300"}}
         route.fulfill(response=got, **(late if len(asked) == 1 else {}))
 
     page.route("**/api/alert-groups?*opened*", answer)

@@ -50,7 +50,10 @@ def test_whoever_opens_it_is_content_with_a_moment_ago_and_looks_once_more(lived
     def answer(route: Route) -> None:
         asked.append(route.request.headers.get("cache-control"))
         got = route.fetch()
-        late = {"json": {**got.json(), "events": 4321}, "headers": {**got.headers, "x-newer-in-ms": "300"}}
+        late: dict[str, Any] = {
+            "json": {**got.json(), "events": 4321},
+            "headers": {**got.headers, "x-newer-in-ms": "300"},
+        }
         route.fulfill(response=got, **(late if len(asked) == 1 else {}))
 
     page.route("**/api/dashboard/overview?*", answer)
