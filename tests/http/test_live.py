@@ -276,7 +276,8 @@ def test_health_is_told_when_it_turns_and_not_as_its_figures_move(tmp_path: Path
 
         def look() -> Report:
             world._call(house.selfwatch.tick())
-            return world._call(house.health.report(ready=True, stopping=False))
+            report: Report = world._call(house.health.report(ready=True, stopping=False))
+            return report
 
         house.rollups.counted_ms = world.clock.at_ms  # as if they were counted now
         first = look()
