@@ -41,7 +41,7 @@ def test_a_held_box_says_so_everywhere_and_goes_on_when_told(fresh: Place, visit
     expect(card.get_by_role("table")).to_contain_text("may have sent it before it was lost")
     axe(page)
     card.get_by_role("switch", name="Send it all the same: Owed at the loss").click()
-    expect(card).to_contain_text("1 messages would be sent, 0 dropped.")
+    expect(card).to_contain_text("1 message would be sent, 0 dropped.")
     card.get_by_role("button", name="Go on: tell people again").click()
     page.get_by_role("dialog").get_by_role("button", name="Go on", exact=True).click()
     expect(page.get_by_text("The box is held no longer")).to_be_visible()

@@ -55,6 +55,7 @@ def test_who_may_not_see_it_is_told_so(world: Place, visit: Visit) -> None:
     page = visit(world, person=world.person("mia@example.com", "member"))
     page.goto(PATH)
     expect(page.get_by_role("heading", name="System")).to_be_visible()
+    expect(page.get_by_text("You may not see this")).to_be_visible()
     expect(page.get_by_role("region", name="Storage")).to_have_count(0)
     expect(page.get_by_role("region", name="Log of warnings")).to_have_count(0)
 

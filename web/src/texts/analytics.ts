@@ -76,7 +76,7 @@ export const texts = {
     cut: 'There are more rows; the first ones are shown.',
     nothing: 'No rows.',
     first:
-      "select bucket, sum(n) as events\nfrom days\nwhere what = 'events' and dimension = 'all'\ngroup by bucket\norder by bucket desc\nlimit 30",
+      "select bucket::date as day, sum(n) as events\nfrom days\nwhere what = 'events' and dimension = 'all'\ngroup by day\norder by day desc\nlimit 30",
   },
   card: {
     title: 'Long-range numbers',

@@ -1,3 +1,5 @@
+const messages = (n: number) => `${n} ${n === 1 ? 'message' : 'messages'}`;
+
 /** What the cards about a restored box and about the restore drill say. */
 export const texts = {
   hold: {
@@ -7,10 +9,10 @@ export const texts = {
     lost: 'The earlier box may have gone on until',
     rule: 'What the earlier box may have sent in between is not sent again; what came in since the restore is.',
     what: 'What is owed could not be read',
-    counts: (send: number, drop: number) => `${send} messages would be sent, ${drop} dropped.`,
+    counts: (send: number, drop: number) => `${messages(send)} would be sent, ${drop} dropped.`,
     rungs: (send: number, later: number, drop: number) =>
       `Escalations: ${send} at once, ${later} later, ${drop} dropped.`,
-    elsewhere: (n: number) => `The same is done to ${n} messages of other workspaces.`,
+    elsewhere: (n: number) => `The same is done to ${messages(n)} of other workspaces.`,
     shown: (n: number) => `The first ${n} are shown.`,
     table: 'What is owed',
     head: { keep: 'Send', fate: 'Fate', group: 'Alert group', channel: 'Channel', owed: 'Owed since', why: 'Why' },
@@ -29,7 +31,7 @@ export const texts = {
     goOn: 'Go on: tell people again',
     sure: 'Tell people again?',
     sureLead: (send: number, drop: number) =>
-      `${send} messages leave now, ${drop} are dropped for good. This cannot be taken back.`,
+      `${messages(send)} ${send === 1 ? 'leaves' : 'leave'} now, ${drop} ${drop === 1 ? 'is' : 'are'} dropped for good. This cannot be taken back.`,
     do: 'Go on',
     done: 'The box is held no longer: messages leave again.',
     failed: 'It could not go on',

@@ -1,4 +1,20 @@
 /** What the page about how long things are kept says. */
+const ROWS: Record<string, [one: string, many: string]> = {
+  groups: ['alert group', 'alert groups'],
+  events: ['event of theirs', 'events of theirs'],
+  deliveries: ['message', 'messages'],
+  escalations: ['escalation', 'escalations'],
+  payloads: ['webhook’s bytes', 'webhooks’ bytes'],
+  audit: ['row of the audit log', 'rows of the audit log'],
+  archived: ['event', 'events'],
+};
+const whole = new Intl.NumberFormat('en');
+
+/** `1 alert group`, `1,200 alert groups` */
+function rows(name: string, n: number): string {
+  return `${whole.format(n)} ${ROWS[name]?.[n === 1 ? 0 : 1] ?? name}`;
+}
+
 export const texts = {
   title: 'Retention',
   lead: 'How long things are kept. Each night what is older is written into the archive, then deleted.',
@@ -18,14 +34,7 @@ export const texts = {
   preview: 'What would go?',
   previewSaid: (rows: string) => `With these days a run would delete now: ${rows}.`,
   nothing: 'nothing',
-  rows: {
-    groups: 'alert groups',
-    events: 'events of theirs',
-    deliveries: 'messages',
-    escalations: 'escalations',
-    payloads: 'webhooks’ bytes',
-    audit: 'rows of the audit log',
-  } as Record<string, string>,
+  rows,
   failed: 'It could not be changed',
   readOnly: 'Your role here may look, not change.',
   run: 'Clean-up',
@@ -37,8 +46,12 @@ export const texts = {
   monthsWhat: 'The archive could not be read',
   monthsNone: 'Nothing was archived yet.',
   head: { month: 'Month', rows: 'Rows', size: 'Size' },
-  tables: (rows: Record<string, number>) =>
-    `${rows['alert_group'] ?? 0} alert groups, ${rows['event'] ?? 0} events, ${rows['delivery'] ?? 0} messages`,
+  tables: (of: Record<string, number>) =>
+    [
+      rows('groups', of['alert_group'] ?? 0),
+      rows('archived', of['event'] ?? 0),
+      rows('deliveries', of['delivery'] ?? 0),
+    ].join(', '),
   restore: 'Put back',
   restoring: (month: string) => `Put ${month} back`,
   restored: (month: string) => `${month} is in the lists again`,
@@ -49,5 +62,5 @@ export const texts = {
   project: 'Project',
   look: 'Search',
   searchFailed: 'The archive could not be searched',
-  found: (n: number) => (n === 0 ? 'Nothing in the archive fits.' : `${n} alert groups, the newest first`),
+  found: (n: number) => (n === 0 ? 'Nothing in the archive fits.' : `${rows('groups', n)}, the newest first`),
 };

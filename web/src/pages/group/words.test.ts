@@ -45,6 +45,9 @@ describe('a moment in words', () => {
     expect(sentence(moment('activity', { actor: source, data: { action: 'archived' } }), at)).toBe(
       'Kim at the source: archived',
     );
+    expect(sentence(moment('activity', { actor: source, data: { action: 'comment.created' } }), at)).toBe(
+      'Kim at the source: comment created',
+    );
   });
 
   it('shows notes beside, and comments by themselves', () => {

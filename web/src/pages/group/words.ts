@@ -74,8 +74,14 @@ function journal(moment: Moment, at: (time: string) => string): string {
   };
   const found = known[moment.verb];
   if (found) return found();
-  if (moment.actor?.kind === 'source') return say.atSource(who, get('action') || moment.verb);
+  if (moment.actor?.kind === 'source') return say.atSource(who, action(get('action') || moment.verb));
   return say.other(moment.verb, person ? who : '');
+}
+
+/** `comment.created` in words. */
+function action(name: string): string {
+  const [what, done] = name.split('.');
+  return done ? `${what} ${done}`.replaceAll('_', ' ') : name;
 }
 
 /** What a person wrote beside it: a note, a vendor's text, why. */
