@@ -88,7 +88,7 @@ def test_master_key_that_is_gone_open_to_others_or_another_ones(patient: Patient
     key.chmod(0o600)
     own = key.read_bytes()
     masterkey.write_file(key, bytes(32))
-    patient.expects("master key", "fault", "does not open the database's secrets: ")
+    patient.expects("master key", "fault", "not the one that this database was sealed with")
     key.unlink()
     patient.expects("master key", "fault", "is not there")
     key.write_bytes(own)
