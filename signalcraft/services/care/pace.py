@@ -18,9 +18,9 @@ T = TypeVar("T")
 
 TARGET_S: Final = 0.006
 """How long a step should work, so that it does not mostly wait for the disk."""
-SHARE_BUSY: Final = 0.05
-"""The part of the time that the writer is ours while others write, and while nobody does. Of the senders' answers no
-more than that many wait for a step: the slowest twentieth stays as slow as it was."""
+SHARE_BUSY: Final = 0.02
+"""The part of the time that the writer is ours while others write, and while nobody does. So few of the senders'
+answers wait for a step that the slowest twentieth stays nearly as quick as it was."""
 SHARE_IDLE: Final = 0.6
 LEAST: Final = 5
 MOST: Final = 2_000
