@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from signalcraft.cli import deploying, upgrading
 from signalcraft.cli.migrating import _now
 from signalcraft.cli.options import Where
+from signalcraft.cli.root import run
 from signalcraft.errors import Conflict, Fault
 from signalcraft.storage import before, installed, migrate, returning, runs
 from signalcraft.storage.rehearsal import level_of
@@ -180,6 +182,22 @@ def test_room_that_the_migration_needs_and_what_cannot_be_looked_at(
     assert set(said) == {"disk", "service"}
     assert f"MB are needed in {tmp_path / 'data'}" in said["disk"]
     assert said["service"] == "the process hung up"
+
+
+def test_an_upgrade_asks_the_list_before_anything_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, new = two_versions(tmp_path / "prefix"), tmp_path / "signalcraft-1.2.0"
+    new.write_bytes(b"a program")
+    monkeypatch.setattr(installed, "version_of", lambda _: "1.2.0")
+    monkeypatch.setattr(installed, "ask", lambda *_: {"ok": True, "pending": [], "rehearsal": None})
+    missing = [deploying.Check(name="disk", ok=False, said="none is free")]
+    monkeypatch.setattr(deploying, "preflight", lambda *_, **__: missing)
+    digest = hashlib.sha256(new.read_bytes()).hexdigest()
+    words = ["upgrade", str(new), "--sha256", digest, "--prefix", str(place.prefix)]
+    assert run([*words, "--data-dir", str(tmp_path / "data")]) == 1
+    assert "nothing was changed, the list is not complete: disk: none is free" in capsys.readouterr().err
+    assert place.current() == "1.1.0"
 
 
 class Starting:

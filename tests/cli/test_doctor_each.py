@@ -70,6 +70,14 @@ def test_database_of_an_older_schema_and_one_that_was_not_migrated(kept: Path, m
         said(data.database(file, reader), "fault", "its last migration failed: no room for it")
 
 
+def test_database_that_is_damaged_in_one_place_or_is_none(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(data.glance, "sound", lambda _: "row 3 missing from index")
+        patient.expects("database", "fault", "is damaged (row 3 missing from index)")
+    (patient.box.data / "signalcraft.db").write_bytes(b"no database " * 1000)
+    patient.expects("database", "fault", "docs/runbooks/database.md, signalcraft restore")
+
+
 def test_master_key_that_the_process_cannot_use_either(kept: Path, reader: Tx) -> None:
     (kept / "master.key").unlink()
     settings = settings_of(kept)
