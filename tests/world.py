@@ -22,7 +22,7 @@ from signalcraft.main import Program, front
 from tests import apps, bodies
 
 T = TypeVar("T")
-front.QUIET_MS = front.SILENT_MS = front.BEGUN_MS = 0  # a world ends when its test has: nobody is about to say something
+front.QUIET_MS = front.SILENT_MS = front.BEGUN_MS = 0  # a world ends when its test has: nobody is about to speak
 START_MS = 1_772_442_000_000  # 2026-03-02T09:00:00Z, a Monday
 BOT_TOKEN = "xoxb-1111-2222-thebotofthetests"
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
