@@ -37,7 +37,7 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=ACTS)
 def test_what_is_counted_bit_by_bit_equals_a_recount_and_a_rebuild(
     tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[str, int, int]]

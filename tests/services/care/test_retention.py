@@ -220,8 +220,8 @@ def test_a_group_that_is_opened_again_meanwhile_stays(aged: Aged, monkeypatch: p
 
 def test_the_whole_by_a_process_of_its_own(tmp_path: Path) -> None:
     with Aged(tmp_path, Child) as aged:
-        for n in range(30):
-            aged.group(91 + n * 5, events=3)
+        for n in range(8):
+            aged.group(91 + n * 20, events=3)
         every = {table: len(aged.all(table, "1")) for table in TABLES}
         running = aged.night()
         for table, rows in every.items():
