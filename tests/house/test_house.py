@@ -206,11 +206,13 @@ def test_make_test_holds_every_check() -> None:
     recipes = dict(re.findall(r"^([a-z-]+:.*)\n((?:\t.*\n)+)", makefile, re.MULTILINE))
     by_target = {head.partition(":")[0]: (head, body) for head, body in recipes.items()}
     head, body = by_target["test"]
-    assert {"lint", "types", "bandit"} <= set(head.partition("##")[0].replace(":", " ").split())
-    assert "pytest" in body
+    assert {"lint", "types", "bandit", "secrets", "suite"} <= set(head.partition("##")[0].replace(":", " ").split())
     assert ".ci/oldest quick" in body
     assert "$(DASHBOARD)" in head, "what is tested is what was built"
-    assert "$(NPM) run test" in body
+    suite = by_target["suite"][1]
+    assert re.search(r"^\t\$\(SUITE\) --junitxml", suite, re.MULTILINE)
+    assert re.search(r'^SUITE := \$\(PY\) -m pytest .*-m "not trial"$', makefile, re.MULTILINE)
+    assert "$(NPM) run test" in suite
     for command in ("ruff check", "ruff format --check", "lint-imports", "$(NPM) run lint"):
         assert command in by_target["lint"][1]
     for command in ("mypy", "$(NPM) run check"):
