@@ -57,9 +57,18 @@ LONG = ("security", "e2e", "cli", "stories", "storage", "main", "packaging", "tr
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Folders whose files take long come first: a long one at the end keeps the other processes waiting."""
-    place = {name: n for n, name in enumerate(LONG)}
-    items.sort(key=lambda item: place.get(item.path.parent.name, len(LONG)))
+    """Folders whose files take long come first, for a long one at the end keeps the other processes waiting; and
+    mixed, for some compute (a browser) while others wait (a replica).
+    """
+    folders: dict[str, list[Path]] = {}
+    for path in dict.fromkeys(item.path for item in items):
+        folders.setdefault(path.parent.name, []).append(path)
+    turn = {
+        path: n / len(paths) + (0 if folder in LONG else 1)
+        for folder, paths in folders.items()
+        for n, path in enumerate(paths)
+    }
+    items.sort(key=lambda item: turn[item.path])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -111,6 +111,7 @@ class World:
         if self.running:
             self.stopped()
         self.standin.stop()
+        self._call(_cut_off())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         if not self._thread.is_alive():
@@ -380,3 +381,12 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+async def _cut_off() -> None:
+    """What a program that was killed left on the loop: collected as it is, it would complain in another world's log."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,8 @@ def test_a_self_check_on_its_way_does_not_hold_up_a_stop(box: World, monkeypatch
     assert under_way.wait(10), "the loop itself begins one within a second"
     box.stopped()
     assert box.house.canary.last is None, "it was waited for until it gave up"
+    with closing(sqlite3.connect(f"file:{box.data_dir / 'signalcraft.db'}?mode=ro", uri=True)) as left:
+        assert left.execute("select count(*) from event").fetchone() == (0,)
 
 
 def test_it_stops_when_nothing_can_be_written(box: World, dead_man: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

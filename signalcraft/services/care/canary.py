@@ -60,6 +60,9 @@ class Canary:
             wrong = ""
             try:
                 await asyncio.wait_for(self._through(), self.patience_s)
+            except asyncio.CancelledError:  # the program ends
+                await self._forget()
+                raise
             except TimeoutError:
                 wrong = f"its message was not taken within {self.patience_s:.0f} s"
             except Exception as problem:
