@@ -17,7 +17,6 @@ import signalcraft.http.app as real
 from signalcraft.http.app import App
 
 _REAL: Final[Callable[..., App]] = real.build
-_MAX: Final = 4
 _lock = threading.Lock()
 _spare: Final[defaultdict[Any, list[App]]] = defaultdict(list)
 _made_of: Final[dict[int, tuple[Any, Sequence[Any]]]] = {}
@@ -39,11 +38,7 @@ def build(handlers: Sequence[Any], body_bytes_max: int, *, document: OpenAPIConf
 def give_back(app: App) -> None:
     """It serves nobody any more."""
     with _lock:
-        key, _ = _made_of[id(app)]
-        if len(_spare[key]) < _MAX and app not in _spare[key]:
-            _spare[key].append(app)
-        elif app not in _spare[key]:
-            del _made_of[id(app)]
+        _spare[_made_of[id(app)][0]].append(app)
 
 
 real.build = build

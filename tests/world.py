@@ -18,11 +18,10 @@ import httpx
 from signalcraft.config import load
 from signalcraft.demo.slack import Message, SlackStandIn, StandInThread
 from signalcraft.domain.group import SYSTEM
-from signalcraft.main import Program, front
-from tests import apps, bodies
+from signalcraft.main import Program
+from tests import apps, bodies, stillness
 
 T = TypeVar("T")
-front.QUIET_MS = front.SILENT_MS = front.BEGUN_MS = 0  # a world ends when its test has: nobody is about to speak
 START_MS = 1_772_442_000_000  # 2026-03-02T09:00:00Z, a Monday
 BOT_TOKEN = "xoxb-1111-2222-thebotofthetests"
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
@@ -84,9 +83,12 @@ class Told(tuple[str, str]):  # noqa: SLOT001  # it carries its message too
 
 
 class World:
-    """One box, one Slack, one clock. Use as a context manager."""
+    """One box, one Slack, one clock. Use as a context manager.
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    `minutely`: the care of each minute comes by the real clock too. In most tests it would come between any two lines.
+    """
+
+    def __init__(self, data_dir: Path, *, minutely: bool = False, **settings: str) -> None:
         self.clock = Clock()
         self.data_dir = data_dir
         self.settings = settings
@@ -100,6 +102,7 @@ class World:
         self.integrations: dict[str, dict[str, Any]] = {}
         self.running = False
         self._served: list[Any] = []
+        self._minutely = minutely
 
     def __enter__(self) -> World:
         self.standin.start()
@@ -145,7 +148,8 @@ class World:
         }
         settings = load(overrides=overrides, environ={}).settings
         program = Program(settings, now=self.clock)
-        self._call(program.start())
+        with stillness.beginning(minutely=self._minutely):
+            self._call(program.start())
         self.program = program
         self.running = True
         self.slack.interactivity_url = f"http://127.0.0.1:{port}/webhooks/slack/actions"
@@ -155,7 +159,6 @@ class World:
             headers={"Authorization": f"Bearer {key}"},
             timeout=60,
             trust_env=False,
-            verify=False,  # loopback; reading the list of authorities takes as long as a start of the database
         )
         return self
 

@@ -104,8 +104,8 @@ def now_ms() -> int:
 def wait_ready(url: str, process: subprocess.Popen[Any]) -> None:
     """Until the process answers that it is ready."""
     deadline = time.monotonic() + 30
-    # One asker for all tries, and no list of authorities: both would cost what the start needs.
-    with httpx.Client(timeout=5, trust_env=False, verify=False) as client:
+    # One asker for all tries: each would cost what the start needs.
+    with httpx.Client(timeout=5, trust_env=False) as client:
         while not _ready(client, url):
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline, "serve does not answer"

@@ -18,7 +18,7 @@ def test_it_serves_the_pages_to_a_browser_until_it_is_ended(box: Box) -> None:
     said = process.stdout.readline()
     base = re.search(r"http://127\.0\.0\.1:\d+", said)
     assert base is not None, said
-    with httpx.Client(base_url=base[0], trust_env=False, verify=False, headers={"Accept": "text/html"}) as client:
+    with httpx.Client(base_url=base[0], trust_env=False, headers={"Accept": "text/html"}) as client:
         index = client.get("/", follow_redirects=True)
         assert index.url.path == "/docs/index.md"
         assert "Your first alert" in index.text

@@ -115,7 +115,7 @@ class Place(World):
         self.running = True
         self.slack.interactivity_url = f"{self.url}/webhooks/slack/actions"
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        self.api = httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False, verify=False)
+        self.api = httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
         return self
 
     def killed(self) -> Self:
@@ -166,7 +166,7 @@ class Place(World):
 
     def cookies(self, email: str = OWNER) -> list[dict[str, Any]]:
         """A new session of somebody, as Playwright's `add_cookies` takes it."""
-        with httpx.Client(base_url=self.url, timeout=20, trust_env=False, verify=False) as client:
+        with httpx.Client(base_url=self.url, timeout=20, trust_env=False) as client:
             answer = client.post("/api/auth/sign-in", json={"email": email, "password": PASSWORD})
             assert answer.status_code == 200, answer.text
             return [{"name": one.name, "value": one.value or "", "url": self.url} for one in client.cookies.jar]

@@ -68,7 +68,7 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        World(Path(folder) / "data", **SETTINGS, **CLOCK) as world,
+        World(Path(folder) / "data", minutely=True, **SETTINGS, **CLOCK) as world,
         launched("the screenshots") as browser,
     ):
         ids = lived_through(world)

@@ -222,7 +222,7 @@ def test_nothing_but_the_files_comes_out(world: World, path: str) -> None:
 
 
 def test_metrics_know_few_addresses(world: World, client: httpx.Client) -> None:
-    for path in ("/assets/main-1a2b.js", "/rules/1", "/rules/2", "/nowhere", "/icon.svg"):
+    for path in ("/", "/assets/main-1a2b.js", "/rules/1", "/rules/2", "/nowhere", "/icon.svg"):
         client.get(path, headers=HTML)
     told = {route for route, _, _ in world.program.app.state.edge.requests}  # type: ignore[union-attr]
     assert told >= {"/assets/{name}", "/{page}", "/{file}", "/"}

@@ -22,7 +22,7 @@ def test_health_is_answered_within_100_ms_while_webhooks_pour_in(tmp_path: Path)
         sent = []
 
         def pours(which: int) -> None:
-            with httpx.Client(base_url=str(world.api.base_url), trust_env=False, verify=False, timeout=20) as client:
+            with httpx.Client(base_url=str(world.api.base_url), trust_env=False, timeout=20) as client:
                 while not over.is_set():
                     raw = bodies.body("event_alert", issue=f"{which}-{len(sent)}", title=f"Number {which}")
                     headers = bodies.signed(raw, "event_alert", secret, world.clock.at_ms // 1000)
@@ -61,7 +61,7 @@ def test_many_who_ask_at_once_share_one_answer(tmp_path: Path) -> None:
             return await real()
 
         world.house.health.more["errors"] = counted
-        with httpx.Client(base_url=str(world.api.base_url), trust_env=False, verify=False, timeout=20) as client:
+        with httpx.Client(base_url=str(world.api.base_url), trust_env=False, timeout=20) as client:
             threads = [threading.Thread(target=client.get, args=("/health",)) for _ in range(20)]
             for thread in threads:
                 thread.start()

@@ -173,6 +173,7 @@ def test_a_cancelled_escalation_and_a_wake_show(world: World) -> None:
     assert "escalation" not in woken
 
 
+@pytest.mark.usefixtures("told")
 def test_the_default_route_is_named(world: World) -> None:
     group = world.receives("sentry", "event_alert", issue="6010", environment="staging", level="info")["group_id"]
     why = {c["name"]: c for c in world.get(f"/api/alert-groups/{group}/why")["channels"]}
@@ -180,6 +181,7 @@ def test_the_default_route_is_named(world: World) -> None:
     assert "the default route" in why["#oncall"]["detail"]
 
 
+@pytest.mark.usefixtures("told")
 def test_why_nobody_was_told(world: World) -> None:
     world.api.patch("/api/workspace", json={"default_channels": []})
     group = world.receives("sentry", "event_alert", issue="6008", environment="staging", level="info")["group_id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from signalcraft.demo.threads import LoopThread
+from signalcraft.main.program import HEARTBEAT
 from tests.standins.receiver import Receiver
 from tests.world import World
 
@@ -28,12 +30,19 @@ def dead_man() -> Iterator[Receiver]:
 @pytest.fixture
 def box(tmp_path: Path, dead_man: Receiver) -> Iterator[World]:
     dead_man.heal()
-    # The real loop ticks too: a day's distance leaves the beats to the test.
     settings = {"heartbeat.url": dead_man.url, "heartbeat.every_seconds": "86400"}
     with World(tmp_path / "data", **settings) as it:
+        it._call(by_hand(it))
         it.channel("#ops")
         beats(it, dead_man)
         yield it
+
+
+async def by_hand(world: World) -> None:
+    """Its own loop, which looks each second, ends: where it looked first, a test would ask for what is under way."""
+    (loop,) = [task for task in world.program._tasks if task.get_name() == HEARTBEAT]  # type: ignore[union-attr]
+    loop.cancel()
+    await asyncio.wait({loop})
 
 
 def beats(world: World, dead_man: Receiver) -> int:
@@ -92,6 +101,7 @@ def test_the_test_alert_goes_every_step_of_the_way(box: World, monkeypatch: pyte
 def test_a_self_check_on_its_way_does_not_hold_up_a_stop(box: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The delivery loop ends, so nobody would take its message: the box would wait ten seconds for that."""
     under_way = threading.Event()
+    box.stopped().restarted()  # its own loop looks again
     box.house.canary.last = None
     monkeypatch.setattr("signalcraft.storage.canary.taken", lambda tx, group_id: under_way.set())
     box.clock.at_ms += 86_400_000

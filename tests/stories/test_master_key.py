@@ -162,7 +162,6 @@ def test_a_kill_at_any_moment_loses_nothing(world: World, monkeypatch: pytest.Mo
         rotate(world)
     world.killed()
     monkeypatch.undo()
-    monkeypatch.setattr("signalcraft.jobs.Jobs._each_minute", lambda _: None)  # the minute may turn just now
     world.restarted()
     assert world.house.registry.problems == ()
     assert world.receives("sentry", "event_alert", issue="1")["event_id"]
@@ -229,8 +228,7 @@ def test_a_lost_new_key_stops_the_start_with_one_sentence(world: World, monkeypa
 # -- a key from the settings ------------------------------------------------------------------------------------------
 
 
-def test_a_key_that_we_cannot_write_is_replaced_in_two_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signalcraft.jobs.Jobs._each_minute", lambda _: None)  # the minute may turn just now
+def test_a_key_that_we_cannot_write_is_replaced_in_two_steps(tmp_path: Path) -> None:
     with World(tmp_path / "data", **{"security.master_key": FIRST}) as world:
         configured(world, 3)
         with pytest.raises(Conflict, match=r"security\.master_key_previous"):
@@ -256,8 +254,7 @@ def test_a_key_that_we_cannot_write_is_replaced_in_two_steps(tmp_path: Path, mon
             world.restarted()
 
 
-def test_the_new_key_alone_does_not_start_a_half_done_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signalcraft.jobs.Jobs._each_minute", lambda _: None)  # the minute may turn just now
+def test_the_new_key_alone_does_not_start_a_half_done_rotation(tmp_path: Path) -> None:
     with World(tmp_path / "data", **{"security.master_key": FIRST}) as world:
         configured(world, 1)
         world.stopped()

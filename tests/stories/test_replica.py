@@ -52,6 +52,12 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield it
 
 
+def alarm(world: World) -> str:
+    """What is said of it; "" while nothing is wrong."""
+    wrong = world.house.alarms.wrong.get("replica_behind")
+    return "" if wrong is None else str(wrong.said)
+
+
 def component(world: World) -> dict[str, str]:
     said: dict[str, str] = world.get("/health")["components"]["replica"]
     return said
@@ -98,16 +104,15 @@ def test_a_replica_that_cannot_be_written_raises_the_alarm_and_ends_it(world: Wo
     copy = tmp_path / "copy"
     copy.rename(tmp_path / "away")
     copy.write_text("a file stands where the folder was")
-    until(lambda: "replica_behind" in world.house.alarms.wrong)
-    said = world.house.alarms.wrong["replica_behind"].said
+    # A slow machine may say so before the cause is known, and take it back: its words are waited for.
+    said = until(lambda: alarm(world) if replica_of(world)._doubt else "")
     assert "has not been in step" in said
     assert "runbooks/replica.md" in said
     assert component(world)["status"] == "degraded"
     world.receives("sentry", "event_alert")  # alerts are taken all the same
     copy.unlink()
     (tmp_path / "away").rename(copy)
-    until(lambda: "replica_behind" not in world.house.alarms.wrong, 60)
-    assert component(world)["status"] == "ok"
+    until(lambda: not alarm(world) and component(world)["status"] == "ok", 60)
 
 
 def test_what_waits_for_a_replica_that_is_away_does_not_fill_the_disk(
@@ -152,8 +157,8 @@ def test_a_server_that_goes_is_an_alarm_and_nothing_more(tmp_path: Path) -> None
             until(lambda: in_step(world), 60)
             server.stop()
             world.receives("sentry", "event_alert")  # alerts are taken all the same
-            until(lambda: "replica_behind" in world.house.alarms.wrong, 60)
-            assert server.secret not in world.house.alarms.wrong["replica_behind"].said
+            said = until(lambda: alarm(world), 60)
+            assert server.secret not in said
             assert world.house.db.wal.bytes() < 2 * world.house.db.wal.bound
 
 
@@ -163,8 +168,7 @@ def test_a_wrong_key_is_an_alarm_that_says_so(tmp_path: Path) -> None:
         with World(
             tmp_path / "data", **{f"replica.{name}": text for name, text in said.items()}, **{ALARM: "5"}
         ) as world:
-            until(lambda: "replica_behind" in world.house.alarms.wrong, 60)
-            assert "secret is wrong" in world.house.alarms.wrong["replica_behind"].said
+            until(lambda: "secret is wrong" in alarm(world), 60)
             world.receives("sentry", "event_alert")
 
 
@@ -174,8 +178,7 @@ def test_a_missing_program_is_an_alarm_and_the_box_works(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(children, "litestream", none)
     with World(tmp_path / "data", **settings(tmp_path)) as world:
-        until(lambda: "replica_behind" in world.house.alarms.wrong)
-        assert "litestream is missing" in world.house.alarms.wrong["replica_behind"].said
+        until(lambda: "litestream is missing" in alarm(world))
         world.receives("sentry", "event_alert")
         assert world.house.db.wal.bytes() < world.house.db.wal.bound
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,26 +70,31 @@ def there_once(service: Manager, *all_tries: Tries) -> None:
     print(f"accepted {len(accepted)}, each of them stored once")
 
 
-@pytest.mark.trial
-def test_ten_restarts_at_fifty_a_second(service: Manager) -> None:
+def ten_times(service: Manager, what: str, before: Callable[[], None], **asking: Any) -> None:
+    """Restarts while senders try once each; `before` happens before each of them. None is lost, each is stored once."""
     print()
     service.start()
     took = []
-    with Senders(address(service)) as tries:
+    with Senders(address(service), **asking) as tries:
         for _ in range(ROUNDS):
             time.sleep(1)
+            before()
             took.append(renewed(service))
         time.sleep(1)
-    shown("restart", tries, took)
+    shown(what, tries, took)
     assert service.stop() == 0
     assert tries.lost() == {}
     there_once(service, tries)
 
 
 @pytest.mark.trial
+def test_ten_restarts_at_fifty_a_second(service: Manager) -> None:
+    ten_times(service, "restart", lambda: None)
+
+
+@pytest.mark.trial
 def test_ten_restarts_and_renewals_over_tls(service: Manager) -> None:
     """A renewed certificate shortly before each restart: two servers have connections when the end is asked for."""
-    print()
     files = pair(service.box.root / "tls")
     trusted = ssl.create_default_context(cafile=files["http.tls_certificate"])
     trusted.check_hostname = False
@@ -96,19 +102,12 @@ def test_ten_restarts_and_renewals_over_tls(service: Manager) -> None:
         "SIGNALCRAFT_HTTP__TLS_CERTIFICATE": files["http.tls_certificate"],
         "SIGNALCRAFT_HTTP__TLS_KEY": files["http.tls_key"],
     }
-    service.start()
-    took = []
-    with Senders(address(service), tls=trusted) as tries:
-        for _ in range(ROUNDS):
-            time.sleep(1)
-            service.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr]
-            time.sleep(1)
-            took.append(renewed(service))
+
+    def renews() -> None:
+        service.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr]
         time.sleep(1)
-    shown("restart, its certificate just renewed, TLS", tries, took)
-    assert service.stop() == 0
-    assert tries.lost() == {}
-    there_once(service, tries)
+
+    ten_times(service, "restart, its certificate just renewed, TLS", renews, tls=trusted)
 
 
 @pytest.mark.trial
