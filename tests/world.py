@@ -122,7 +122,7 @@ class World:
             for app in self._served:
                 apps.give_back(app)
 
-    def _call(self, work: Coroutine[Any, Any, T], timeout_s: float = 20) -> T:
+    def _call(self, work: Coroutine[Any, Any, T], timeout_s: float = 60) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
 
     # -- life ---------------------------------------------------------------------------------------------------------

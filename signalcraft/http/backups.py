@@ -110,9 +110,11 @@ class BackupsPruned(Struct, frozen=True, forbid_unknown_fields=True):
 async def list_backups(house: TheHouse, caller: TheCaller) -> BackupsOut:
     """What is kept, how the last run went, and when the next one is."""
     backups = house.backups
+    going = backups.going  # before its runs: one that ends meanwhile goes on here, and is not running and over at once
     state = await backups.state()
     kept = await backups.listed()
     health = await backups.health()
+    going = going or backups.going
     return BackupsOut(
         dir=str(backups.folder),
         copy_to=backups.config.copy_to or None,
@@ -120,7 +122,7 @@ async def list_backups(house: TheHouse, caller: TheCaller) -> BackupsOut:
         keep_days=backups.config.days,
         recipient=backups.materials.recipient is not None,
         next_at=show_time(backups.next_ms()),
-        going=None if backups.going is None else _going(backups.going),
+        going=None if going is None else _going(going),
         last=None if state.last is None else _run(state.last),
         last_ok_at=None if state.last_ok is None else time_of(state.last_ok.began_ms),
         wrong=None if health.status == "ok" else health.detail,

@@ -105,7 +105,7 @@ def wait_ready(url: str, process: subprocess.Popen[Any]) -> None:
     """Until the process answers that it is ready."""
     deadline = time.monotonic() + 30
     # One asker for all tries: each would cost what the start needs.
-    with httpx.Client(timeout=5, trust_env=False) as client:
+    with httpx.Client(timeout=30, trust_env=False) as client:
         while not _ready(client, url):
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline, "serve does not answer"

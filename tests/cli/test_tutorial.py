@@ -39,7 +39,7 @@ def followed(box: Box, command: str) -> list[Done]:
             wait_ready("http://127.0.0.1:8437", process)
 
             def said() -> str:
-                deadline = time.monotonic() + 10
+                deadline = time.monotonic() + 30
                 while len(lines := _lines(out.read_text("utf-8"))) < 3 and time.monotonic() < deadline:
                     time.sleep(0.05)
                 return "\n".join(lines[:3]) + "\n"

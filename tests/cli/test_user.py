@@ -133,7 +133,7 @@ def said_at_start(box: Box) -> str:
         try:
             wait_ready(box.url, process)
             assert process.stdout is not None
-            said, deadline = b"", time.monotonic() + 5
+            said, deadline = b"", time.monotonic() + 30
             while not said.endswith(b"--password-stdin\n") and time.monotonic() < deadline:
                 if select.select([process.stdout], [], [], 0.5)[0]:
                     said += process.stdout.read1()  # type: ignore[attr-defined]

@@ -36,7 +36,7 @@ class WebClient:
     """Calls the Web API with a bot's token."""
 
     def __init__(self, base_url: str) -> None:
-        self.http = httpx.Client(base_url=base_url, timeout=5, trust_env=False)
+        self.http = httpx.Client(base_url=base_url, timeout=30, trust_env=False)
         self.token = BOT_TOKEN
 
     def raw(self, method: str, **args: Any) -> httpx.Response:

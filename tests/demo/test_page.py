@@ -17,7 +17,7 @@ from tests.demo.conftest import App, WebClient, buttons
 
 @pytest.fixture
 def browser(slack: StandInThread) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=slack.it.origin, timeout=5, headers={"Origin": slack.it.origin}) as client:
+    with httpx.Client(base_url=slack.it.origin, timeout=30, headers={"Origin": slack.it.origin}) as client:
         yield client
 
 

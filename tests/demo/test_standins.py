@@ -33,7 +33,7 @@ def _trust() -> ssl.SSLContext:
 
 def test_a_mail_is_kept_with_both_parts() -> None:
     with LoopThread(SmtpStandIn()) as smtp:
-        with smtplib.SMTP("127.0.0.1", smtp.it.port, timeout=5) as client:
+        with smtplib.SMTP("127.0.0.1", smtp.it.port, timeout=30) as client:
             client.send_message(_mail())
         [mail] = smtp.it.mails
         assert (mail.sender, mail.recipients, mail.tls) == ("alerts@example.com", ["sam@example.com"], False)
@@ -43,7 +43,7 @@ def test_a_mail_is_kept_with_both_parts() -> None:
 
 def test_starttls_with_a_password() -> None:
     with LoopThread(SmtpStandIn(security="starttls", users={"alerts": "pass"})) as smtp:
-        with smtplib.SMTP("127.0.0.1", smtp.it.port, timeout=5) as client:
+        with smtplib.SMTP("127.0.0.1", smtp.it.port, timeout=30) as client:
             with pytest.raises(smtplib.SMTPSenderRefused):
                 client.send_message(_mail())
             client.starttls(context=_trust())
@@ -57,14 +57,14 @@ def test_starttls_with_a_password() -> None:
 
 def test_implicit_tls() -> None:
     with LoopThread(SmtpStandIn(security="tls")) as smtp:
-        with smtplib.SMTP_SSL("127.0.0.1", smtp.it.port, timeout=5, context=_trust()) as client:
+        with smtplib.SMTP_SSL("127.0.0.1", smtp.it.port, timeout=30, context=_trust()) as client:
             client.send_message(_mail())
         assert smtp.it.mails[0].tls
 
 
 def test_a_password_is_asked_for_without_tls_too() -> None:
     with LoopThread(SmtpStandIn(users={"alerts": "pass"})) as smtp:
-        with smtplib.SMTP("127.0.0.1", smtp.it.port, timeout=5) as client:
+        with smtplib.SMTP("127.0.0.1", smtp.it.port, timeout=30) as client:
             with pytest.raises(smtplib.SMTPSenderRefused):
                 client.send_message(_mail())
             client.login("alerts", "pass")
@@ -76,7 +76,7 @@ def test_mail_refusals() -> None:
     with LoopThread(SmtpStandIn()) as smtp:
 
         def send(to: str = "sam@example.com") -> Any:
-            with smtplib.SMTP("127.0.0.1", smtp.it.port, timeout=5) as client:
+            with smtplib.SMTP("127.0.0.1", smtp.it.port, timeout=30) as client:
                 return client.send_message(_mail(to=to))
 
         smtp.it.answer("451 4.3.0 try again later", times=1)
@@ -180,7 +180,7 @@ def test_a_receiver_that_fails_stalls_lies_drops_or_is_down() -> None:
 
 
 def test_bodies_without_a_length_and_bodies_that_are_too_large() -> None:
-    with LoopThread(Receiver()) as hooks, httpx.Client(timeout=5) as client:
+    with LoopThread(Receiver()) as hooks, httpx.Client(timeout=30) as client:
         client.post(hooks.it.url, content=iter([b'{"a"', b":1}"]))
         assert hooks.it.requests[0].json == {"a": 1}
         with pytest.raises(httpx.HTTPError):

@@ -30,7 +30,7 @@ def refused(world: Place, title: str, issue: str) -> None:
     """A message that Slack refuses for good."""
     world.slack.fail("chat.postMessage", error="msg_too_long")
     world.receives("sentry", "event_alert", issue=issue, title=title, environment="prod")
-    until = time.monotonic() + 15
+    until = time.monotonic() + 30
     while title not in [one["group_title"] for one in world.get("/api/deliveries", state="failed")["items"]]:
         assert time.monotonic() < until, f"{title} does not fail"
         time.sleep(0.1)

@@ -40,7 +40,7 @@ def asking(world: World, key: str = "", **headers: str) -> httpx.Client:
     """A client with this key, or with none; closed at the end of the test."""
     if key:
         headers["Authorization"] = f"Bearer {key}"
-    client = httpx.Client(base_url=world.api.base_url, headers=headers, timeout=20, trust_env=False)
+    client = httpx.Client(base_url=world.api.base_url, headers=headers, timeout=60, trust_env=False)
     OPENED.append(client)
     return client
 

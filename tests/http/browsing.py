@@ -25,7 +25,7 @@ class Browser:
 
     def __init__(self, world: World, **headers: str) -> None:
         self.world = world
-        self.client = httpx.Client(base_url=world.api.base_url, headers=headers, timeout=30, trust_env=False)
+        self.client = httpx.Client(base_url=world.api.base_url, headers=headers, timeout=60, trust_env=False)
         self.who: dict[str, Any] = {}
 
     def __enter__(self) -> Browser:

@@ -26,7 +26,7 @@ class Stage:
         self.n = 0
         headers = {"User-Agent": AGENT, "Authorization": f"Bearer {key_of(world, 'admin')}"}
         self.api = stack.enter_context(
-            httpx.Client(base_url=world.api.base_url, headers=headers, timeout=20, trust_env=False)
+            httpx.Client(base_url=world.api.base_url, headers=headers, timeout=60, trust_env=False)
         )
 
     def name(self) -> str:

@@ -150,7 +150,7 @@ def test_a_late_press_is_answered_in_private(world: World, group: str) -> None:
     world.press(told, "resolve", by="Kim")
     before = len(world.whispered())
     world.press(told, "ack", by="Sam")
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while len(world.whispered()) == before and time.monotonic() < until:
         time.sleep(0.02)  # the private answer goes its own way, behind the 200
     assert "already resolved by" in world.whispered()[-1]
@@ -164,7 +164,7 @@ def test_a_private_answer_that_fails_is_in_the_log_and_harms_nothing(
     with caplog.at_level(logging.WARNING):
         answer = press(world, form(payload(group, response_url="http://127.0.0.1:9/nobody")))
         assert answer.status_code == 200
-        until = time.monotonic() + 5
+        until = time.monotonic() + 30
         while "could not be answered" not in caplog.text and time.monotonic() < until:
             time.sleep(0.02)
     assert "the person who pressed could not be answered" in caplog.text
@@ -185,7 +185,7 @@ def test_a_press_that_cannot_be_written_in_time_is_503(
     monkeypatch.setattr(world.house.respond, "act", slow)
     answer = press(world, form(payload(group)))
     problem(answer, 503, "busy")
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while status(world, group) == "open" and time.monotonic() < until:
         time.sleep(0.05)
     assert status(world, group) == "acknowledged"  # late, not lost

@@ -83,7 +83,7 @@ def test_too_many_from_one_address_are_cut_and_others_are_served(world: World) -
     head = f"GET /api/live HTTP/1.1\r\nHost: x\r\nAuthorization: {world.api.headers['authorization']}\r\n\r\n".encode()
     try:
         streams = [connected(world, said=head) for _ in range(30)]
-        deadline = time.monotonic() + 8
+        deadline = time.monotonic() + 30
         while exceeded(world, "connections_per_address") < 10 and time.monotonic() < deadline:
             time.sleep(0.1)
         assert exceeded(world, "connections_per_address") == 10
@@ -120,7 +120,7 @@ def test_a_client_that_does_not_read_is_cut(world: World) -> None:
             sock.sendall(f"GET /api/openapi.json HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n\r\n".encode())
     except OSError:
         pass
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while exceeded(world, "slow_reader") == before and time.monotonic() < deadline:
         time.sleep(0.1)
     sock.close()
@@ -177,7 +177,7 @@ def test_a_proxy_of_ours_may_have_as_many_as_it_likes(tmp_path: Path) -> None:
         for _ in range(8):
             stack.enter_context(connected(it, "127.0.0.3"))
         proxys = [stack.enter_context(connected(it, "127.0.0.2")) for _ in range(8)]
-        deadline = time.monotonic() + 8
+        deadline = time.monotonic() + 30
         while exceeded(it, "connections_per_address") < 3 and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(1.2)  # one more look
@@ -199,7 +199,7 @@ def test_whoever_comes_when_all_are_taken_waits_until_the_silent_have_gone(tmp_p
                 sock.settimeout(20)
                 assert sock.recv(200).startswith(b"HTTP/1.1 200 ")
             assert 2 < time.monotonic() - began < 20
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 30
             while not exceeded(it, "connections") and time.monotonic() < deadline:
                 time.sleep(0.05)
             assert exceeded(it, "connections") > 0

@@ -130,7 +130,7 @@ def test_a_renewed_certificate_serves_without_losing_a_connection(
         for path, file in fresh.items():
             shutil.copyfile(file, secure.settings[path])
         secure._loop.call_soon_threadsafe(secure.program.renew)  # type: ignore[union-attr]
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 30
         while secure.serial() == before and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(4)  # the old server has ended by now
@@ -145,7 +145,7 @@ def test_two_changes_right_after_each_other_serve_the_last(secure: Secure, tmp_p
         for path, file in pair(tmp_path / name).items():
             shutil.copyfile(file, secure.settings[path])
         secure._loop.call_soon_threadsafe(secure.program.renew)  # type: ignore[union-attr]
-        deadline = time.monotonic() + 8  # the one before it has not ended yet
+        deadline = time.monotonic() + 30  # the one before it has not ended yet
         while secure.serial() == before and time.monotonic() < deadline:
             time.sleep(0.1)
         assert secure.serial() != before, name
@@ -157,7 +157,7 @@ def test_a_renewed_certificate_that_cannot_be_used_changes_nothing(
     before = secure.serial()
     Path(secure.settings["http.tls_certificate"]).write_text("rubbish")
     secure._loop.call_soon_threadsafe(secure.program.renew)  # type: ignore[union-attr]
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while "the old one stays" not in caplog.text and time.monotonic() < deadline:
         time.sleep(0.05)
     assert "the old one stays" in caplog.text
@@ -173,7 +173,7 @@ def test_a_renewed_key_of_a_kind_that_cannot_be_served_changes_nothing(
     for path, file in pair(tmp_path / "odd", key=ec.generate_private_key(ec.SECP521R1())).items():
         shutil.copyfile(file, secure.settings[path])
     secure._loop.call_soon_threadsafe(secure.program.renew)  # type: ignore[union-attr]
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while "the old one stays" not in caplog.text and time.monotonic() < deadline:
         time.sleep(0.05)
     assert "the old one stays" in caplog.text

@@ -184,7 +184,7 @@ def caddy(folder: Path) -> Iterator[Door]:
 
 
 def _there(path: Path) -> Path:
-    until = time.monotonic() + 15
+    until = time.monotonic() + 30
     while not path.is_file() and time.monotonic() < until:
         time.sleep(0.05)
     return path
@@ -192,7 +192,7 @@ def _there(path: Path) -> Path:
 
 def _certified(port: int, trust: ssl.SSLContext) -> None:
     """Caddy listens before its first certificate is made."""
-    until = time.monotonic() + 15
+    until = time.monotonic() + 30
     while True:
         try:
             with (

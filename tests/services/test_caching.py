@@ -92,7 +92,7 @@ def test_a_slow_kind_is_answered_as_it_was_while_it_is_read_anew(tmp_path: Path)
         bench.now_ms += TTL_MS["stats"]
 
         def slow(tx: Reader) -> int:
-            assert gate.wait(10)
+            assert gate.wait(60)
             return 2
 
         assert first == await bench.cache.read("stats", 1, "k", slow) == 1  # nobody waits for the gate
@@ -194,7 +194,7 @@ def test_fifty_at_once_are_one_reading(tmp_path: Path) -> None:
         def slow(tx: Reader) -> str:
             nonlocal read
             read += 1
-            assert gate.wait(10)
+            assert gate.wait(60)
             return "there"
 
         asking = [asyncio.ensure_future(bench.cache.read("stats", 1, "k", slow)) for _ in range(50)]
@@ -213,7 +213,7 @@ def test_who_asks_after_a_write_does_not_get_what_was_being_read_before_it(tmp_p
         def slow(tx: Reader) -> int:
             found: int = tx.value("select sum(n) from thing")
             seen.set()
-            assert gate.wait(10)
+            assert gate.wait(60)
             return found
 
         early = asyncio.ensure_future(bench.cache.read("stats", 1, "k", slow))
@@ -233,7 +233,7 @@ def test_whoever_leaves_takes_the_reading_from_nobody_and_a_fault_is_not_kept(tm
         gate = threading.Event()
 
         def slow(tx: Reader) -> int:
-            assert gate.wait(10)
+            assert gate.wait(60)
             return 1
 
         leaves = asyncio.ensure_future(bench.cache.read("stats", 1, "k", slow))

@@ -61,7 +61,7 @@ class S3:
         )  # fmt: skip
         address = f"http://127.0.0.1:{self.port}"
         deadline = time.monotonic() + 60
-        with httpx.Client(trust_env=False, timeout=5) as client:
+        with httpx.Client(trust_env=False, timeout=30) as client:
             while True:
                 try:
                     client.get(f"{address}/moto-api/").raise_for_status()

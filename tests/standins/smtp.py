@@ -106,7 +106,7 @@ class SmtpStandIn:
         if self._loop is None:
             work.close()
             raise RuntimeError("the stand-in is not running")
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     # -- faults
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -129,6 +130,25 @@ def test_one_by_hand_holds_everything_and_is_audited(world: World) -> None:
     assert verified(world.data_dir.parent / "out" / "signalcraft.db").rows["event"] == 1
     rows = world.get("/api/audit", limit=20)["items"]
     assert "backup_begun" in [row["verb"] for row in rows]
+
+
+def test_one_that_ends_while_it_is_asked_for_is_not_running_and_over_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backups = world.house.backups
+    health = backups.health
+
+    async def late() -> Any:
+        if backups.going is not None:
+            await asyncio.wait({backups._task})
+        return await health()
+
+    with monkeypatch.context() as without:
+        without.setattr(backups, "health", late)
+        world.post("/api/backups")
+        while_it_ended = world.get("/api/backups")
+    assert while_it_ended["going"] or (while_it_ended["last"] or {}).get("state") == "ok"
+    assert waited(world)["last"]["state"] == "ok"
 
 
 def test_two_at_once_are_refused(world: World) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 from signalcraft.demo.threads import LoopThread
 from signalcraft.main.program import HEARTBEAT
 from tests.standins.receiver import Receiver
+from tests.stillness import without
 from tests.world import World
 
 MINUTE_MS = 60_000
@@ -32,17 +32,10 @@ def box(tmp_path: Path, dead_man: Receiver) -> Iterator[World]:
     dead_man.heal()
     settings = {"heartbeat.url": dead_man.url, "heartbeat.every_seconds": "86400"}
     with World(tmp_path / "data", **settings) as it:
-        it._call(by_hand(it))
+        it._call(without(it.program, HEARTBEAT))  # where it looks first, a test asks for what is under way
         it.channel("#ops")
         beats(it, dead_man)
         yield it
-
-
-async def by_hand(world: World) -> None:
-    """Its own loop, which looks each second, ends: where it looked first, a test would ask for what is under way."""
-    (loop,) = [task for task in world.program._tasks if task.get_name() == HEARTBEAT]  # type: ignore[union-attr]
-    loop.cancel()
-    await asyncio.wait({loop})
 
 
 def beats(world: World, dead_man: Receiver) -> int:
@@ -105,7 +98,7 @@ def test_a_self_check_on_its_way_does_not_hold_up_a_stop(box: World, monkeypatch
     box.house.canary.last = None
     monkeypatch.setattr("signalcraft.storage.canary.taken", lambda tx, group_id: under_way.set())
     box.clock.at_ms += 86_400_000
-    assert under_way.wait(10), "the loop itself begins one within a second"
+    assert under_way.wait(60), "the loop itself begins one within a second"
     box.stopped()
     assert box.house.canary.last is None, "it was waited for until it gave up"
     with closing(sqlite3.connect(f"file:{box.data_dir / 'signalcraft.db'}?mode=ro", uri=True)) as left:

@@ -171,7 +171,7 @@ def test_an_open_stream_and_a_stalled_upload_do_not_hold_up_the_end(
 
         listener = threading.Thread(target=follow)
         listener.start()
-        assert opened.wait(10)
+        assert opened.wait(60)
         url = httpx.URL(world.integrations["sentry"]["webhook_url"])
         with socket.create_connection((url.host, url.port or 80)) as upload:
             upload.sendall(f"POST {url.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc".encode())
@@ -216,7 +216,7 @@ def test_what_was_on_its_way_at_a_kill_waits_for_no_lease(world: World) -> None:
     world.rule("")
     world.slack.stall(30, times=1)
     world.receives("sentry", "event_alert", settle=False)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while [d["state"] for d in world.owed()] != ["sending"]:
         assert time.monotonic() < until, "it is taken in hand"
         time.sleep(0.02)

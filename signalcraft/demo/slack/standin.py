@@ -215,7 +215,7 @@ class SlackStandIn:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         else:
-            asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+            asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     # -- people
 

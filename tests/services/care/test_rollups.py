@@ -188,7 +188,7 @@ def test_one_question_in_sql_at_a_time(tmp_path: Path, monkeypatch: pytest.Monke
         gate = threading.Event()
 
         def slow(question: querying.Question) -> querying.Table:
-            assert gate.wait(10)
+            assert gate.wait(60)
             return querying.Table(columns=[], rows=[], cut=False, seconds=0.0)
 
         monkeypatch.setattr(querying, "ask", slow)
