@@ -71,20 +71,23 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 	echo "Ready: .venv/bin/signalcraft on $$($(PY) -V)"
 
 # ---------------------------------------------------------------------------------------------------------- the checks
-test: $(DASHBOARD) lint types bandit secrets suite ## a short form of every check: some 28 minutes on 2 cores; COVERAGE=1 measures it too
+test: $(DASHBOARD) lint types bandit secrets suite ## a short form of every check: at most 15 minutes on 2 cores; COVERAGE=1 measures it too
 	.ci/oldest quick
-	$(if $(ARGS),,$(PY) -m tests.gate ran test)
+	$(if $(WHOLE),$(if $(ARGS),,$(PY) -m tests.gate ran test-whole))
 
-# Every short test, of the program and of the dashboard. Measured are the statements that the tests' own processes run
+test-whole: WHOLE := 1
+test-whole: test ## the same with every test of a minute and less: every page in every state, commands beside a box and alone
+
+# Tests of the program and of the dashboard; without WHOLE those alone that are not marked `whole`. Measured are the statements that the tests' own processes run
 # (what they start beside themselves is not counted); branches in the pure rooms, whose tests run once more for it.
-SUITE := $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not trial"
+SUITE = $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not trial$(if $(WHOLE),, and not whole)"
 ROOMS := domain sources channels
 suite: $(READY) $(DASHBOARD)
 	@.ci/need "chromium:chromium:the browser of the tests" "promtool:prometheus:what checks metrics, rules and dashboards" \
 		"shellcheck:shellcheck:what checks the scripts of the packages" "rpm:rpm:what looks into the .rpm" \
 		"caddy:caddy:the front door with config/Caddyfile" "nginx:nginx-light:the front door with config/nginx.conf"
 	$(NPM) run test
-	$(SUITE) --junitxml=.build/tests.xml $(if $(COVERAGE),--cov --cov-report=) $(ARGS)
+	$(SUITE) --junitxml=.build/$(if $(WHOLE),tests,short).xml $(if $(COVERAGE),--cov --cov-report=) $(ARGS)
 	[ -n "$(COVERAGE)" ] || exit 0
 	.venv/bin/coverage json --quiet -o .build/coverage.json
 	.venv/bin/coverage xml --quiet -o .build/coverage.xml
@@ -152,7 +155,8 @@ pipeline: ## all that CI does, in its order: what passes here passes there
 	@for target in $(PIPELINE); do echo "== make $$target"; $(MAKE) --no-print-directory $$target; done
 
 coverage: COVERAGE := 1
-coverage: suite ## every short test, with the floors of coverage: 80 % of all, 95 % of domain, sources, channels
+coverage: WHOLE := 1
+coverage: suite ## every test but the long rounds, with the floors of coverage: 80 % of all, 95 % of domain, sources, channels
 
 wheel: $(READY) $(DASHBOARD) ## the wheel, in .build/wheel
 	@rm -rf .build/wheel
@@ -238,4 +242,4 @@ clean: ## remove everything that make made
 	rm -rf .venv .build dist build signalcraft/http/static web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: suite workflows pipeline coverage wheel smoke version-agrees signed-release staging production publish notify hooks binary release packages help build demo dev web test lint types bandit secrets audit test-oldest trial gate bench bench-regression gen screenshots fmt lock clean
+.PHONY: suite workflows pipeline coverage wheel smoke version-agrees signed-release staging production publish notify hooks binary release packages help build demo dev web test test-whole lint types bandit secrets audit test-oldest trial gate bench bench-regression gen screenshots fmt lock clean

@@ -127,7 +127,7 @@ def box(tmp_path: Path) -> Iterator[Box]:
     it.close()
 
 
-@pytest.fixture(params=["live", "alone"])
+@pytest.fixture(params=["live", pytest.param("alone", marks=pytest.mark.whole)])
 def either(request: pytest.FixtureRequest, box: Box) -> Box:
     """The same machine twice: beside a running `serve`, and without one."""
     if request.param == "live":

@@ -29,7 +29,7 @@ def lines_until(process: object, wanted: re.Pattern[str], seconds: float) -> lis
     raise AssertionError(f"it ended: {lines}")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.whole)])
 def test_the_demo_end_to_end(box: Box, number: int) -> None:
     port, slack_port = free_port(), free_port()
     options = ("--quick", "--listen", f"127.0.0.1:{port}", "--slack-port", str(slack_port))

@@ -231,6 +231,7 @@ def test_an_upgrade_makes_the_backup_that_it_needs(prefix: Prefix) -> None:
     assert runs.last_done_ms(database, "backup") == made_ms, "a young one is enough"
 
 
+@pytest.mark.whole
 def test_the_start_of_an_older_version_goes_back_where_that_was_asked_for(prefix: Prefix) -> None:
     """What `rollback` and a failed upgrade ask of a service: who connects meanwhile waits for it."""
     box, file = prefix.box, ahead(prefix)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from signalcraft.storage import masterkey
 from signalcraft.storage.vault import check_of
@@ -95,6 +96,7 @@ def test_a_key_comes_back_from_escrow_and_only_by_its_passphrase(box: Box) -> No
     assert "oncall" in box.run("export").stdout
 
 
+@pytest.mark.whole
 def test_an_escrow_file_keeps_earlier_keys_for_earlier_backups(box: Box) -> None:
     applied(box)
     file, passphrase = str(box.root / "escrow.json"), words(box)
@@ -115,6 +117,7 @@ def test_an_escrow_file_keeps_earlier_keys_for_earlier_backups(box: Box) -> None
         assert "oncall" in box.run("export", "--data-dir", str(folder)).stdout
 
 
+@pytest.mark.whole
 def test_import_never_replaces_another_key_nor_one_in_use(box: Box) -> None:
     applied(box)
     file, passphrase = str(box.root / "escrow.json"), words(box)
@@ -137,6 +140,7 @@ def test_a_passphrase_is_needed_and_must_be_long(box: Box) -> None:
     assert not Path(file).exists()
 
 
+@pytest.mark.whole
 def test_a_rotation_killed_half_way_goes_on(box: Box) -> None:
     """kill -9 of the real process in the middle; the next one opens everything and ends what was begun."""
     entries = "".join(

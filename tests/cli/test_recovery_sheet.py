@@ -92,12 +92,14 @@ def test_a_backup_and_the_paper_are_enough(lost: Lost) -> None:
     lost.well()
 
 
+@pytest.mark.whole
 def test_the_paper_is_lost_and_the_master_key_was_kept(lost: Lost) -> None:
     (command,) = commands(lost.sheet, "restore")
     assert "Restored from the backup" in lost.typed(command, lost.master)
     lost.well()
 
 
+@pytest.mark.whole
 def test_the_backups_are_gone_and_the_replica_is_there(box: Box) -> None:
     lost = Lost(box, replica=True)
     shutil.rmtree(lost.elsewhere)

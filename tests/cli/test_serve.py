@@ -101,6 +101,7 @@ def test_many_commands_at_once_take_turns(box: Box) -> None:
     assert len(json.loads(box.run("apikey", "list", "--json").stdout)["items"]) == 4
 
 
+@pytest.mark.whole
 def test_a_holder_that_does_not_answer_is_named(box: Box) -> None:
     lock = DataLock(box.data)
     lock.take("serve")

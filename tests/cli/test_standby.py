@@ -58,6 +58,7 @@ def status(data: Path) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.whole
 def test_a_standby_takes_over_and_is_held(world: World, standby: subprocess.Popen[bytes], tmp_path: Path) -> None:
     other = tmp_path / "other"
     world.rule(channel="#oncall")

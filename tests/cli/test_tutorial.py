@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 
+import pytest
+
 from signalcraft.demo.slack import BOT_TOKEN, SlackStandIn, StandInThread
 from tests.cli.conftest import Box, now_ms, wait_ready
 from tests.cli.tutorial import BESIDE, PRINTED, Done, blocks, differs, follow, machine
@@ -56,6 +58,7 @@ def followed(box: Box, command: str) -> list[Done]:
     return done
 
 
+@pytest.mark.whole
 def test_the_tutorial_works_word_for_word(box: Box) -> None:
     """And every command prints what the page says that it prints."""
     done = followed(box, f'"{sys.executable}" -m signalcraft')

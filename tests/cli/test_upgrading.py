@@ -123,6 +123,7 @@ def test_a_release_is_fetched_from_an_address(prefix: Prefix, site: str) -> None
     assert "answered 404" in str(prefix.upgrade(f"{site}/none", "--sha256", "0" * 64, code=1)["stderr"])
 
 
+@pytest.mark.whole
 def test_a_rollback_takes_along_what_was_written_since(prefix: Prefix) -> None:
     box, file = prefix.box, ahead(prefix)
     assert json.loads(box.run("status", "--json", code=1).stdout)["running"] is False

@@ -12,6 +12,7 @@ from tests.e2e.looking import axe
 from tests.e2e.place import Place
 
 
+@pytest.mark.whole
 def test_long_ranges_are_shown_asked_and_made_anew(fresh: Place, visit: Visit) -> None:
     fresh.rule(channel="#oncall", name="everything")
     for _ in range(5):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import Visit
@@ -11,6 +12,7 @@ from tests.e2e.looking import axe
 from tests.e2e.place import Place
 
 
+@pytest.mark.whole
 def test_a_backup_is_made_from_its_card(tmp_path: Path, seeded: tuple[Path, str], visit: Visit) -> None:
     with Place(tmp_path, *seeded) as world:
         page = visit(world)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import announce
@@ -126,6 +127,7 @@ def test_a_channel_that_a_rule_tells_is_not_deleted_and_another_is(world: Place,
     assert "#spare" not in [c["name"] for c in world.get("/api/channels")["items"]]
 
 
+@pytest.mark.whole
 def test_nobody_is_shut_out_of_these_pages(world: Place, themed: Page) -> None:
     made = world.channel("#for-everybody") if not _there(world, "#for-everybody") else _there(world, "#for-everybody")
     for address, wanted in (
@@ -144,6 +146,7 @@ def _there(world: Place, name: str) -> dict[str, str]:
     return next((c for c in world.get("/api/channels")["items"] if c["name"] == name), {})
 
 
+@pytest.mark.whole
 def test_a_narrow_phone_shows_all_of_it(world: Place, narrow: Page) -> None:
     made = world.channel("#phone")
     for address, wanted in (

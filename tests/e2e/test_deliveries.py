@@ -55,6 +55,7 @@ def test_what_slack_refuses_fails_with_its_word_and_is_sent_after_a_retry(routed
     expect(row(page, "Too long").get_by_role("button")).to_have_count(0)
 
 
+@pytest.mark.whole
 def test_all_that_failed_of_a_channel_is_retried_at_once(routed: Place, page: Page) -> None:
     for n in range(3):
         refused(routed, f"Bulk {n}", f"bulk-{n}")
@@ -68,6 +69,7 @@ def test_all_that_failed_of_a_channel_is_retried_at_once(routed: Place, page: Pa
         expect(row(page, f"Bulk {n}")).to_have_attribute("data-state", "sent", timeout=20_000)
 
 
+@pytest.mark.whole
 def test_picked_ones_are_retried_and_one_is_dropped_and_owed_again(routed: Place, page: Page) -> None:
     for n in range(2):
         refused(routed, f"Picked {n}", f"picked-{n}")
@@ -135,6 +137,7 @@ def test_an_empty_ledger_says_what_comes_here(fresh: Place, visit: Visit) -> Non
     axe(page)
 
 
+@pytest.mark.whole
 def test_it_fits_a_narrow_phone_by_night(routed: Place, visit: Visit) -> None:
     page = visit(routed, theme="dark", width=320, height=640, has_touch=True, is_mobile=True)
     page.goto("/deliveries")

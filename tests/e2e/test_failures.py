@@ -91,6 +91,7 @@ def unreachable(route: Route) -> None:
     route.abort("connectionrefused")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("answer", "words"), [(refused, WHY), (unreachable, "cannot be reached")], ids=["answers 500", "is down"]
 )
@@ -143,6 +144,7 @@ def comes_back(page: Page, words: str) -> Iterator[str]:
         yield f"it does not come back: {page.locator('main').inner_text()[:200]!r}"
 
 
+@pytest.mark.whole
 def test_every_page_waits_for_a_slow_api_and_says_that_it_does(lived: Lived, visit: Visit) -> None:
     wrong: list[str] = []
     for opened in batches(visit):

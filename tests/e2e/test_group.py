@@ -134,16 +134,16 @@ def test_a_comment_appears_live_in_a_second_browser(page: Page, visit: Visit, gr
     page.keyboard.press("Control+Enter")
     for window in (page, other):
         line = window.locator("[data-verb=commented]")
-        expect(line).to_contain_text("Olga commented", timeout=5_000)
+        expect(line).to_contain_text("Olga commented")
         expect(line.locator("strong")).to_have_text("empty")
     expect(other.locator("[data-verb=commented]").get_by_role("button", name="Edit")).to_have_count(0)
     page.locator("[data-verb=commented]").get_by_role("button", name="Edit").click()
     page.locator("[data-verb=commented]").get_by_role("textbox").fill("It is full")
     page.get_by_role("button", name="Save").click()
-    expect(other.locator("[data-verb=commented]")).to_contain_text("It is full", timeout=5_000)
+    expect(other.locator("[data-verb=commented]")).to_contain_text("It is full")
     page.locator("[data-verb=commented]").get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    expect(other.locator("[data-verb=commented]")).to_contain_text("the comment was deleted", timeout=5_000)
+    expect(other.locator("[data-verb=commented]")).to_contain_text("the comment was deleted")
 
 
 def test_the_timeline_shows_what_the_provider_answered(world: Place, page: Page) -> None:
@@ -160,6 +160,7 @@ def test_the_timeline_shows_what_the_provider_answered(world: Place, page: Page)
     expect(line).to_contain_text("archived")
 
 
+@pytest.mark.whole
 def test_events_are_folded_and_what_comes_next_is_told(world: Place, page: Page, group: dict[str, Any]) -> None:
     for _ in range(3):
         say: dict[str, Any] = {"title": group["title"], "issue": group["title"], "level": "fatal"}
@@ -172,9 +173,10 @@ def test_events_are_folded_and_what_comes_next_is_told(world: Place, page: Page,
     expect(coming).to_contain_text("#leads will be told unless somebody acknowledges")
     expect(coming).to_contain_text("After 15 min, by rule “serious”")
     world.receives("sentry", "event_alert", title=group["title"], issue=group["title"], level="fatal")
-    expect(page.locator("[data-verb=events]")).to_contain_text("5 events", timeout=5_000)
+    expect(page.locator("[data-verb=events]")).to_contain_text("5 events")
 
 
+@pytest.mark.whole
 def test_older_moments_are_loaded(world: Place, page: Page, group: dict[str, Any]) -> None:
     for number in range(60):
         world.post(f"/api/alert-groups/{group['id']}/comments", {"body": f"n {number}"})
@@ -204,6 +206,7 @@ def test_the_payload_is_shown_as_it_came_and_readably(world: Place, page: Page) 
     assert Path(download.value.path()).read_bytes() == raw
 
 
+@pytest.mark.whole
 def test_events_are_gone_through_one_by_one(world: Place, page: Page, group: dict[str, Any]) -> None:
     for number in range(2):
         say: dict[str, Any] = {"title": group["title"], "issue": group["title"], "tags": {"turn": f"t{number}"}}
@@ -220,6 +223,7 @@ def test_events_are_gone_through_one_by_one(world: Place, page: Page, group: dic
     expect(page.get_by_role("button", name="Older")).to_be_disabled()
 
 
+@pytest.mark.whole
 def test_tags_and_occurrences_are_spread(world: Place, page: Page, group: dict[str, Any]) -> None:
     for number in range(3):
         say: dict[str, Any] = {"title": group["title"], "issue": group["title"], "tags": {"half": f"h{number % 2}"}}
@@ -246,6 +250,7 @@ def test_a_runbook_with_a_script_in_it_is_harmless(page: Page, group: dict[str, 
     expect(page.get_by_role("link", name="“serious”")).to_be_visible()
 
 
+@pytest.mark.whole
 def test_related_groups_lead_to_each_other(world: Place, page: Page, group: dict[str, Any]) -> None:
     say: dict[str, Any] = {"title": group["title"], "issue": "elsewhere", "environment": "staging", "project": "other"}
     world.receives("sentry", "event_alert", **say)
@@ -256,6 +261,7 @@ def test_related_groups_lead_to_each_other(world: Place, page: Page, group: dict
     assert group["id"] not in page.url
 
 
+@pytest.mark.whole
 def test_the_history_tells_how_it_was_resolved_before(world: Place, page: Page, group: dict[str, Any]) -> None:
     world.act(group, "resolve", note="added connections")
     world.receives("sentry", "event_alert", title=group["title"], issue=group["title"], level="fatal")
@@ -318,6 +324,7 @@ def test_a_shared_link_works_without_a_session_until_it_is_taken_back(
 # -- every window -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("tab", ["timeline", "events", "distribution", "runbook", "related", "history", "why"])
 def test_axe_finds_nothing_wrong_by_day_and_by_night(themed: Page, group: dict[str, Any], tab: str) -> None:
     opened(themed, group, "" if tab == "timeline" else tab)
@@ -326,6 +333,7 @@ def test_axe_finds_nothing_wrong_by_day_and_by_night(themed: Page, group: dict[s
     axe(themed)
 
 
+@pytest.mark.whole
 def test_on_a_phone_the_actions_are_at_the_thumb_and_nothing_is_cut_off(
     world: Place, narrow: Page, group: dict[str, Any]
 ) -> None:

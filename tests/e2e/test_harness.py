@@ -10,6 +10,7 @@ from tests.e2e.looking import violations
 from tests.e2e.place import Place
 
 
+@pytest.mark.whole
 def test_the_owner_is_signed_in_and_a_stranger_is_not(page: Page, stranger: Page) -> None:
     page.goto("/")
     expect(page.get_by_role("navigation").first).to_be_visible()
@@ -35,6 +36,7 @@ def test_what_a_page_complains_of_is_heard(page: Page) -> None:
     assert COMPLAINTS[page].left() == []
 
 
+@pytest.mark.whole
 def test_axe_looks(page: Page) -> None:
     page.goto("/")
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=\"/icon.svg\"><button></button>')")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.place import Place
 
 
+@pytest.mark.whole
 def test_help_for_a_page_opens_beside_it(world: Place, page: Page) -> None:
     said: list[str] = []
     for path, heading in (

@@ -6,6 +6,7 @@ import re
 import time
 
 import httpx
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests import bodies
@@ -163,6 +164,7 @@ def test_a_viewer_sees_and_changes_nothing(world: Place, visit: Visit) -> None:
     expect(page.get_by_role("link", name="Connect a sender")).to_have_count(0)
 
 
+@pytest.mark.whole
 def test_nobody_is_shut_out_of_these_pages(world: Place, themed: Page) -> None:
     if "for everybody" not in world.integrations:
         world.integration("generic", "for everybody")
@@ -182,6 +184,7 @@ def test_nobody_is_shut_out_of_these_pages(world: Place, themed: Page) -> None:
     axe(themed)
 
 
+@pytest.mark.whole
 def test_a_narrow_phone_shows_all_of_it(world: Place, narrow: Page) -> None:
     made = world.integration("generic", "on the phone")
     for address, wanted in (

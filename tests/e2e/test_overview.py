@@ -44,6 +44,7 @@ def spoken(seconds: float) -> str:
     return " ".join(parts) or "0 s"
 
 
+@pytest.mark.whole
 def test_whoever_opens_it_is_content_with_a_moment_ago_and_looks_once_more(lived: Place, page: Page) -> None:
     asked = []
 
@@ -126,6 +127,7 @@ def test_a_formula_is_told_on_hover_and_on_focus(lived: Place, page: Page) -> No
         assert formulas[name] in figure(page, name).inner_text() + figure(page, name).text_content(), name  # type: ignore[operator]
 
 
+@pytest.mark.whole
 def test_what_cannot_be_measured_is_a_dash_and_says_why(fresh: Place, visit: Visit) -> None:
     page = visit(fresh)
     page.goto("/")
@@ -217,6 +219,7 @@ def test_an_api_that_fails_is_said_and_recovers(lived: Place, page: Page) -> Non
     expect(number(page, "events")).to_be_visible()
 
 
+@pytest.mark.whole
 def test_the_chart_is_drawn_and_said(lived: Place, themed: Page) -> None:
     themed.goto("/")
     expect(themed.locator("figure canvas")).to_be_visible()

@@ -8,6 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import ROOT
@@ -61,6 +62,7 @@ def test_name_and_password(world: Place, visit: Visit) -> None:
     other.wait_for_url("**/sign-in*")
 
 
+@pytest.mark.whole
 def test_the_second_factor_is_turned_on_and_off(world: Place, visit: Visit, tmp_path: Path) -> None:
     page = opens(world, visit, "kim-factor@example.com")
     page.get_by_role("button", name="Turn it on").click()
@@ -165,6 +167,7 @@ def test_passkeys_are_added_renamed_and_removed(named: Place, visit: Visit) -> N
     expect(page.get_by_text("You have no passkey yet.")).to_be_visible()
 
 
+@pytest.mark.whole
 def test_what_matters_asks_once_more_and_then_goes_on(fresh: Place, visit: Visit) -> None:
     """403 step_up_needed opens the dialog; after the proof the action happens by itself. Cancelled, nothing does."""
     page = opens(fresh, visit, "kim@example.com")
@@ -200,6 +203,7 @@ def test_what_matters_asks_once_more_and_then_goes_on(fresh: Place, visit: Visit
     expect(page.get_by_role("button", name="Turn it on")).to_be_visible()
 
 
+@pytest.mark.whole
 def test_sessions_are_seen_and_ended(world: Place, visit: Visit) -> None:
     page = opens(world, visit, "kim-sessions@example.com")
     others = []

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import announce
@@ -69,6 +70,7 @@ def test_a_mapping_that_makes_no_sense_is_said_at_its_field(world: Place, page: 
     expect(page.get_by_text("It can be read: one event.")).to_be_visible()
 
 
+@pytest.mark.whole
 def test_all_of_an_integration_are_read_again_at_once(world: Place, page: Page) -> None:
     troubles = [f"Trouble with {what}" for what in ("disks", "clocks", "people")]
     for trouble in troubles:

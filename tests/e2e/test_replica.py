@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import Visit
@@ -12,6 +13,7 @@ from tests.e2e.place import Place
 from tests.stories.test_replica import settings, until
 
 
+@pytest.mark.whole
 def test_the_replica_has_its_card(tmp_path: Path, seeded: tuple[Path, str], visit: Visit) -> None:
     with Place(tmp_path, *seeded, **settings(tmp_path, behind_alarm_seconds="5")) as world:
         until(lambda: world.get("/api/replica")["state"] == "in_step")

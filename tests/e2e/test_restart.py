@@ -55,6 +55,7 @@ def test_a_restart_is_seen_survived_and_nothing_is_missed(fresh: Place, page: Pa
     assert page.evaluate("window.here") == "the same page"
 
 
+@pytest.mark.whole
 def test_what_is_done_while_the_program_is_away_fails_aloud(fresh: Place, page: Page) -> None:
     """And can be done again when it is back."""
     fresh.rule(channel="#oncall")
@@ -74,6 +75,7 @@ def test_what_is_done_while_the_program_is_away_fails_aloud(fresh: Place, page: 
     assert fresh.group()["status"] == "acknowledged"
 
 
+@pytest.mark.whole
 def test_a_page_that_was_not_loaded_yet_says_that_it_cannot_be(fresh: Place, page: Page) -> None:
     """Its code comes from the program too."""
     page.goto("/")

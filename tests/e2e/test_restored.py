@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from playwright.sync_api import expect
 
 from signalcraft.storage import hold
@@ -25,6 +26,7 @@ def restored(world: Place) -> Place:
     return world
 
 
+@pytest.mark.whole
 def test_a_held_box_says_so_everywhere_and_goes_on_when_told(fresh: Place, visit: Visit) -> None:
     fresh.rule(channel="#oncall")
     fresh.slack.archive("oncall")

@@ -58,6 +58,7 @@ def test_a_nested_rule_is_built_and_routes(box: Place, page: Page) -> None:
     assert "#payments" not in channels_of(box, "somewhere else")
 
 
+@pytest.mark.whole
 def test_the_live_check_counts_what_is_typed(quiet: Place, visit: Visit) -> None:
     page = visit(quiet)
     announce(page, "422 .*/preview")
@@ -252,6 +253,7 @@ def test_groups_are_wrapped_indented_and_dissolved(box: Place, page: Page) -> No
     assert saved() == {"all": [leaf[1], leaf[2]]}
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 320)])
 def test_the_pages_are_for_everybody(quiet: Place, visit: Visit, theme: str, width: int) -> None:
     """axe finds nothing, nothing is wider than the screen; pictures are taken."""

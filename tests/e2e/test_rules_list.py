@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Visit, announce
@@ -81,6 +82,7 @@ def test_a_copy_and_what_was_deleted_come_back(box: Place, page: Page) -> None:
     assert [rule["name"] for rule in box.get("/api/routing-rules")["items"]][-1] == "second"
 
 
+@pytest.mark.whole
 def test_where_what_no_rule_matches_goes_is_said(quiet: Place, visit: Visit) -> None:
     page = visit(quiet)
     made(quiet, "production", when={"all": [PROD]})

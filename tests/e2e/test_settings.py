@@ -77,6 +77,7 @@ def test_somebody_is_invited_joins_in_their_own_browser_and_changes_role_while_t
     expect(nina.get_by_text("You may not see this")).to_be_visible()
 
 
+@pytest.mark.whole
 def test_an_invitation_is_taken_back_and_an_account_disabled_enabled_and_removed(fresh: Place, visit: Visit) -> None:
     fresh.person("kim@example.com")
     page = visit(fresh)
@@ -112,6 +113,7 @@ def test_an_invitation_is_taken_back_and_an_account_disabled_enabled_and_removed
     expect(acts).to_have_count(0)
 
 
+@pytest.mark.whole
 def test_a_person_is_exported_and_erased(fresh: Place, visit: Visit) -> None:
     fresh.person("samantha@example.com")
     page = visit(fresh)
@@ -349,6 +351,7 @@ def test_a_viewer_sees_no_admin_page_and_is_told_whom_to_ask(world: Place, visit
     axe(page)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_is_clean_and_fits_the_narrowest_phone(narrow: Page, name: str) -> None:
     narrow.goto(f"/settings/{name}")
@@ -357,6 +360,7 @@ def test_every_page_is_clean_and_fits_the_narrowest_phone(narrow: Page, name: st
     assert narrow.evaluate("document.documentElement.scrollWidth") <= 320
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_says_when_the_box_does_not_answer(page: Page, name: str) -> None:
     announce(page, "503|Failed to load")

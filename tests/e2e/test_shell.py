@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Visit, announce
@@ -19,6 +20,7 @@ def streams(*pages: Page) -> list[list[str]]:
     return opened
 
 
+@pytest.mark.whole
 def test_tabs_of_one_browser_share_a_stream_and_the_last_one_keeps_it(world: Place, page: Page) -> None:
     world.rule(channel="#shell")
     other, third = page.context.new_page(), page.context.new_page()
@@ -164,6 +166,7 @@ def test_without_a_network_the_page_says_since_when_and_comes_back(world: Place,
     expect(page.get_by_text(re.compile("No connection to SignalCraft since"))).to_be_hidden()
 
 
+@pytest.mark.whole
 def test_another_build_in_use_is_told_and_loaded_on_a_word(fresh: Place, visit: Visit) -> None:
     """As after an upgrade: the appliance comes back and serves other files."""
     page = visit(fresh)

@@ -108,6 +108,7 @@ def test_the_sign_in_page_by_day_and_night_and_on_a_phone(themed: Page) -> None:
     axe(themed)
 
 
+@pytest.mark.whole
 def test_a_session_that_ends_while_the_page_is_open(world: Place, visit: Visit) -> None:
     """The page says so, asks for the password, and goes back to where one was."""
     kim = world.person("kim-ends@example.com")
@@ -133,6 +134,7 @@ def test_a_session_that_ends_while_the_page_is_open(world: Place, visit: Visit) 
     is_in(page)
 
 
+@pytest.mark.whole
 def test_the_second_factor_and_a_recovery_code(world: Place, visit: Visit) -> None:
     kim = world.person("kim-totp@example.com")
     desk = visit(person=kim)
@@ -254,6 +256,7 @@ def test_a_link_sets_a_new_password(world: Place, page: Page, stranger: Page) ->
     expect(again.get_by_role("heading", name="This link does not work any more")).to_be_visible()
 
 
+@pytest.mark.whole
 def test_a_locked_account_says_for_how_long(tmp_path: Path, seeded: tuple[Path, str], visit: Visit) -> None:
     limits: Any = {"limits.sign_in_per_minute": "2", "limits.sign_in_failures_per_15_minutes": "10"}
     with Place(tmp_path, *seeded, **limits) as place:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from signalcraft import __version__
@@ -68,6 +69,7 @@ def test_it_fits_a_narrow_phone_by_night(world: Place, visit: Visit) -> None:
     axe(page)
 
 
+@pytest.mark.whole
 def test_the_watch_over_itself_shows_what_is_wrong_and_the_last_test_alert(fresh: Place, visit: Visit) -> None:
     """The same as GET /api/system/watch: nothing, then a broken channel, with where its runbook is."""
     page = visit(fresh)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from signalcraft.domain.ids import Mint
@@ -15,6 +16,7 @@ from tests.e2e.place import Place
 PATH = "/settings/system"
 
 
+@pytest.mark.whole
 def test_it_shows_migrations_and_what_is_kept_from_before(world: Place, page: Page) -> None:
     now_ms = time.time_ns() // 1_000_000
     database = world.data_dir / "signalcraft.db"

@@ -28,7 +28,7 @@ class Check(NamedTuple):
 
 
 CHECKS: Final = (
-    Check("test", "style, types, every short test, in Python 3.11 too"),
+    Check("test-whole", "style, types, every test but the long rounds, in Python 3.11 too"),
     Check("audit", "bandit, secrets in the repository, known holes in what the program is built from"),
     Check("binary", "the one file and the tree are built"),
     Check("packages", "the .deb and the .rpm are built"),
@@ -89,8 +89,8 @@ def run(check: Check) -> Ran:
 
 
 def ran_now(name: str) -> str:
-    """For `make test` at its end: it went well, on what is there now. Says why where that does not count."""
-    if name == "test":
+    """For `make test-whole` at its end: it went well, on what is there now. Says why where that does not count."""
+    if name == "test-whole":
         if not REPORT.is_file():
             return "the suite left no report"
         if results.began_s(REPORT) < float(_git("log", "-1", "--format=%ct")):

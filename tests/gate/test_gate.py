@@ -232,11 +232,11 @@ def test_a_run_that_began_before_the_last_commit_is_none_of_it(tmp_path: Path, m
     monkeypatch.setattr(checks, "note", lambda ran, on: noted.append(ran.name))
     noted: list[str] = []
     monkeypatch.setattr(checks, "REPORT", report(tmp_path / "r.xml"))
-    assert "before the last commit" in checks.ran_now("test")
+    assert "before the last commit" in checks.ran_now("test-whole")
     now = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
     monkeypatch.setattr(checks, "REPORT", report(tmp_path / "r.xml", began=now))
-    assert checks.ran_now("test") == ""
-    assert noted == ["test"]
+    assert checks.ran_now("test-whole") == ""
+    assert noted == ["test-whole"]
 
 
 def test_what_a_check_says_and_its_code_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

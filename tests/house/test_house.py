@@ -211,7 +211,9 @@ def test_make_test_holds_every_check() -> None:
     assert "$(DASHBOARD)" in head, "what is tested is what was built"
     suite = by_target["suite"][1]
     assert re.search(r"^\t\$\(SUITE\) --junitxml", suite, re.MULTILINE)
-    assert re.search(r'^SUITE := \$\(PY\) -m pytest .*-m "not trial"$', makefile, re.MULTILINE)
+    assert re.search(
+        r'^SUITE = \$\(PY\) -m pytest .*-m "not trial\$\(if \$\(WHOLE\),, and not whole\)"$', makefile, re.MULTILINE
+    )
     assert "$(NPM) run test" in suite
     for command in ("ruff check", "ruff format --check", "lint-imports", "$(NPM) run lint"):
         assert command in by_target["lint"][1]

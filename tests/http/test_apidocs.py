@@ -50,6 +50,7 @@ def test_no_other_file_is_served(world: World, name: str) -> None:
     problem(asking(world).get(f"/api/docs/{name}"), 404, "not_found")
 
 
+@pytest.mark.whole
 def test_a_browser_shows_an_operation_and_its_policy_stops_nothing(world: World, tmp_path: Path) -> None:
     said: list[str] = []
     asked: list[str] = []

@@ -165,7 +165,7 @@ def test_streams_end_at_once_and_kept_connections_after_their_answer(service: Ma
             began = time.monotonic()
             for _ in coming:
                 continue
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 15
             assert idle.recv(1) == b"", "a connection that says nothing is closed, not reset"
     assert process.wait(30) == 0
 

@@ -311,8 +311,8 @@ def test_it_can_be_stopped_while_it_waits() -> None:
             await until(lambda: bool(heard.warnings), "a warning")
             began = time.monotonic()
             await mode.stop()
-            await asyncio.wait_for(task, 1)
-            assert time.monotonic() - began < 1
+            await asyncio.wait_for(task, 15)
+            assert time.monotonic() - began < 15
 
     asyncio.run(main())
 

@@ -94,7 +94,7 @@ class Attack:
         checks = {check.__name__: check for check in CHECKS.get_all()}
         self.waived = [checks[name] for name in WAIVED if name in checks]
         self.wanted = wanted
-        self.each = max(4, wanted // (2 * len(self.operations)))
+        self.each = max(1, wanted // (2 * len(self.operations)))
 
     @staticmethod
     def _name(operation: Any) -> str:

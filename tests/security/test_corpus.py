@@ -206,6 +206,7 @@ def test_the_database_holds_every_table_it_had(told: Told) -> None:
 # -- pages ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.whole
 def test_answer_pages_show_text(told: Told, chromium: Chromium) -> None:
     own = str(told.world.api.base_url)
     key = told.world.house.vault.derive(LINK_PURPOSE)
@@ -223,6 +224,7 @@ def test_answer_pages_show_text(told: Told, chromium: Chromium) -> None:
     watched.context.close()
 
 
+@pytest.mark.whole
 def test_the_first_page_and_the_page_of_the_api_take_nothing_from_their_address(told: Told, chromium: Chromium) -> None:
     own = str(told.world.api.base_url).rstrip("/")
     watched = Watched(chromium, own)
@@ -275,6 +277,7 @@ def test_what_runs_in_a_page_is_found(chromium: Chromium) -> None:
 # -- messages ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.whole
 def test_mails_show_text_and_have_no_header_of_others(told: Told, chromium: Chromium) -> None:
     assert len(told.smtp.mails) >= len(CORPUS)
     watched = Watched(chromium, "about:")

@@ -70,6 +70,7 @@ def test_s3_holds_a_copy_and_gives_it_back(tmp_path: Path, s3: S3) -> None:
     assert any(name.startswith("one/0001/box/") for name in names), names
 
 
+@pytest.mark.whole
 def test_the_next_box_on_s3_takes_the_next_number(tmp_path: Path, s3: S3) -> None:
     replica = on_s3(s3, "two")
     for number in (1, 2):

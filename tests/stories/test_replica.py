@@ -115,6 +115,7 @@ def test_a_replica_that_cannot_be_written_raises_the_alarm_and_ends_it(world: Wo
     until(lambda: not alarm(world) and component(world)["status"] == "ok", 60)
 
 
+@pytest.mark.whole
 def test_what_waits_for_a_replica_that_is_away_does_not_fill_the_disk(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +139,7 @@ def test_what_waits_for_a_replica_that_is_away_does_not_fill_the_disk(
     back.stop()
 
 
+@pytest.mark.whole
 def test_a_replica_that_was_emptied_is_begun_anew_in_a_place_of_its_own(world: World, tmp_path: Path) -> None:
     world.receives("sentry", "event_alert")
     shutil.rmtree(tmp_path / "copy")
@@ -148,6 +150,7 @@ def test_a_replica_that_was_emptied_is_begun_anew_in_a_place_of_its_own(world: W
     assert restored.generation == 4
 
 
+@pytest.mark.whole
 def test_a_server_that_goes_is_an_alarm_and_nothing_more(tmp_path: Path) -> None:
     with S3() as server:
         said = {"url": server.url(), "access_key_id": server.key_id, "secret_access_key": server.secret}
@@ -162,6 +165,7 @@ def test_a_server_that_goes_is_an_alarm_and_nothing_more(tmp_path: Path) -> None
             assert world.house.db.wal.bytes() < 2 * world.house.db.wal.bound
 
 
+@pytest.mark.whole
 def test_a_wrong_key_is_an_alarm_that_says_so(tmp_path: Path) -> None:
     with S3() as server:
         said = {"url": server.url(), "access_key_id": server.key_id, "secret_access_key": "wrong"}

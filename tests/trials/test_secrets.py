@@ -25,6 +25,8 @@ from tests.trials.canaries import CHANNEL, EXPLODES, PLANTED, SECRETS, TITLE, VE
 from tests.trials.canary_people import people
 from tests.trials.scan import Permit, Scan
 
+pytestmark = pytest.mark.whole
+
 PERMITS = (
     Permit(
         "installation code",

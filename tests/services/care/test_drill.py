@@ -148,6 +148,7 @@ def in_step(world: World) -> None:
     time.sleep(2)
 
 
+@pytest.mark.whole
 def test_the_replica_is_restored_with_the_marker_of_minutes_before(tmp_path: Path) -> None:
     for world in replicated(tmp_path):
         in_step(world)
