@@ -93,6 +93,10 @@ def test_master_key_before_the_first_start_and_beside_something_else(kept: Path)
     changed(kept, "delete from fact where name = 'vault_check'")
     with glance(kept / "signalcraft.db") as reader:
         said(data.master_key(settings, reader, None)[0], "warning", "has not been sealed with it yet")
+    # The key is the right one, and what it sealed was changed.
+    changed(kept, "insert or replace into box_secret (name, sealed) values ('derive', zeroblob(100))")
+    with glance(kept / "signalcraft.db") as reader:
+        said(data.master_key(settings, reader, None)[0], "fault", "it does not open the database's secrets: ")
 
 
 def test_backups_that_nobody_plans_or_that_cannot_be_written(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:

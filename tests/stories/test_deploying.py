@@ -14,6 +14,8 @@ from tests.house.tree import ROOT
 from tests.world import World
 
 DEPLOY = ROOT / "packaging/pipeline/deploy.py"
+STRICT = 'case "$*" in *BatchMode=yes*StrictHostKeyChecking=yes*) ;; *) exit 9 ;; esac'
+"""Nobody is there to answer, and a machine with another key than the known one is refused."""
 
 
 class Site:
@@ -28,9 +30,13 @@ class Site:
         bin_.mkdir()
         (root / "said").touch()
         for name, script in (
-            ("ssh", 'for last; do :; done; echo "ssh $last" >> "$SITE/said"; [ ! -e "$SITE/deaf" ]'),
+            ("ssh", f'{STRICT}; for last; do :; done; echo "ssh $last" >> "$SITE/said"'),
             # A deployment takes minutes: by then the channel has heard of its start.
-            ("scp", 'echo "scp" >> "$SITE/said"; while [ ! -e "$SITE/heard" ]; do sleep 0.05; done'),
+            (
+                "scp",
+                f'{STRICT}; echo "scp" >> "$SITE/said"; n=0; '
+                'while [ ! -e "$SITE/heard" ] && [ $n -lt 600 ]; do sleep 0.05; n=$((n+1)); done; [ -e "$SITE/heard" ]',
+            ),
             (
                 "signalcraft",
                 'echo "smoke" >> "$SITE/said"; n=$(grep -c smoke "$SITE/said"); ! grep -qx "$n" "$SITE/fails"',
@@ -109,6 +115,16 @@ def test_a_deployment_that_fails_is_taken_back_and_both_are_told(world: World, s
     groups = {group["title"]: group for group in world.groups()}
     assert {group["severity"] for group in groups.values()} == {"high"}
     assert {group["environment"] for group in groups.values()} == {"production"}
+    assert site.deploys("production") == 0
+    assert {group["status"] for group in world.groups()} == {"resolved"}, "the way back is over with the next success"
+
+
+def test_a_way_back_that_fails_is_told(world: World, site: Site) -> None:
+    assert site.deploys("production", failing_smokes="2\n3\n") == 1
+    assert site.said[-2:] == ["ssh sudo signalcraft rollback --yes", "smoke"]
+    told = world.get(f"/api/alert-groups/{world.group()['id']}")
+    assert (told["severity"], told["status"]) == ("high", "open")
+    assert "could not be taken back: smoke test: exit 1" in told["message"]
 
 
 def test_what_does_not_work_before_is_not_touched(world: World, site: Site) -> None:
