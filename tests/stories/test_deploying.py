@@ -16,6 +16,7 @@ from tests.world import World
 DEPLOY = ROOT / "packaging/pipeline/deploy.py"
 STRICT = 'case "$*" in *BatchMode=yes*StrictHostKeyChecking=yes*) ;; *) exit 9 ;; esac'
 """Nobody is there to answer, and a machine with another key than the known one is refused."""
+HEARD = 'n=0; until [ -e "$SITE/heard" ]; do sleep 0.05; n=$((n+1)); [ $n -lt 600 ] || exit 1; done'
 
 
 class Site:
@@ -32,11 +33,7 @@ class Site:
         for name, script in (
             ("ssh", f'{STRICT}; for last; do :; done; echo "ssh $last" >> "$SITE/said"'),
             # A deployment takes minutes: by then the channel has heard of its start.
-            (
-                "scp",
-                f'{STRICT}; echo "scp" >> "$SITE/said"; n=0; '
-                'while [ ! -e "$SITE/heard" ] && [ $n -lt 600 ]; do sleep 0.05; n=$((n+1)); done; [ -e "$SITE/heard" ]',
-            ),
+            ("scp", f'{STRICT}; echo "scp" >> "$SITE/said"; {HEARD}'),
             (
                 "signalcraft",
                 'echo "smoke" >> "$SITE/said"; n=$(grep -c smoke "$SITE/said"); ! grep -qx "$n" "$SITE/fails"',
