@@ -184,7 +184,7 @@ def first_minute(tx: Tx, workspace_id: int) -> int | None:
     for width in reversed(WIDTHS):
         at = tx.value(
             "select min((select min(at) from rolled_total t where t.workspace_id = ?1 and t.width = ?2"
-            " and t.what = k.what)) from rolled_key k where k.workspace_id = ?1",
+            " and t.what = k.what)) from (select distinct what from rolled_key where workspace_id = ?1) k",
             (workspace_id, width),
         )
         if at is not None and (first is None or at <= first - width):

@@ -645,3 +645,22 @@ begin insert into minute_count select workspace_id, first_seen_ms / 60000, 'answ
 CREATE INDEX alert_group_recent on alert_group (workspace_id, last_seen_ms, id, severity);
 
 CREATE INDEX alert_group_status on alert_group (workspace_id, status, last_seen_ms, id, severity);
+
+CREATE TABLE group_day (
+    workspace_id integer not null,
+    status text not null,
+    day integer not null,                         
+    severity integer not null,
+    n integer not null,
+    primary key (workspace_id, status, day, severity)
+) strict, without rowid;
+
+CREATE TRIGGER alert_group_day_came after insert on alert_group
+begin insert into group_day values (new.workspace_id, new.status, new.last_seen_ms / 86400000, new.severity, 1) on conflict do update set n = n + 1; end;
+
+CREATE TRIGGER alert_group_day_moved after update of workspace_id, status, severity, last_seen_ms on alert_group
+when new.status <> old.status or new.severity <> old.severity or new.last_seen_ms / 86400000 <> old.last_seen_ms / 86400000 or new.workspace_id <> old.workspace_id
+begin insert into group_day values (new.workspace_id, new.status, new.last_seen_ms / 86400000, new.severity, 1) on conflict do update set n = n + 1; update group_day set n = n - 1 where workspace_id = old.workspace_id and status = old.status and day = old.last_seen_ms / 86400000 and severity = old.severity; delete from group_day where workspace_id = old.workspace_id and status = old.status and day = old.last_seen_ms / 86400000 and severity = old.severity and n = 0; end;
+
+CREATE TRIGGER alert_group_day_went after delete on alert_group
+begin update group_day set n = n - 1 where workspace_id = old.workspace_id and status = old.status and day = old.last_seen_ms / 86400000 and severity = old.severity; delete from group_day where workspace_id = old.workspace_id and status = old.status and day = old.last_seen_ms / 86400000 and severity = old.severity and n = 0; end;

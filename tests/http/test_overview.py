@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from signalcraft.domain.severity import Severity
 from signalcraft.services import overview as service
 from signalcraft.services.overview import FORMULAS
 from signalcraft.storage.db import Tx
@@ -219,6 +220,17 @@ def test_every_range_is_offered_and_reads_some_thousand_rows_beside_many(
             assert (seen["events"], seen["notifications"], seen["edits"]) == want[:3]
             assert (seen["new_groups"], seen["acknowledged"], seen["resolved"]) == want[3:]
             assert sum(point["events"] for point in seen["series"]) == seen["events"]
+            assert {one["severity"]: (one["groups"], one["open"]) for one in seen["by_severity"]} == world._call(
+                world.house.db.read(partial(severities, since))
+            )
+
+
+def severities(since_ms: int, tx: Tx) -> dict[str, tuple[int, int]]:
+    rows = tx.all(
+        "select severity, count(*), sum(status = 'open') from alert_group where last_seen_ms >= ? group by 1",
+        (since_ms,),
+    )
+    return {Severity(severity).label: (n, still) for severity, n, still in rows}
 
 
 def recount(since_ms: int, tx: Tx) -> tuple[int, ...]:

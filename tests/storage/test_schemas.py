@@ -13,7 +13,9 @@ from signalcraft.storage.db import Db, Tx, connect
 from tests.storage.schemas import draw
 from tests.world import World
 
-MADE = {"maintenance_run", "minute_count", "rolled_mark", "rolled_key", "rolled_count", "rolled_total", "fact"}
+MADE = {
+    "maintenance_run", "minute_count", "rolled_mark", "rolled_key", "rolled_count", "rolled_total", "group_day", "fact",
+}  # fmt: skip
 """Tables to which a migration, or the record of its run, adds rows of its own."""
 
 

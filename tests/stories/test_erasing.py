@@ -30,6 +30,7 @@ SPEAKERS = {
     "inbox": {"state"},
     "event": {"source", "kind", "status", "project", "environment", "action"},
     "alert_group": {"scope", "group_key", "source", "project", "environment", "status"},
+    "group_day": {"status"},
     "minute_count": {"what"},
     "rolled_count": {"what"},
     "rolled_key": {"what"},

@@ -18,6 +18,7 @@ def live(folder: Path) -> None:
         _rest(world)
         world.killed().restarted()
         world.after(minutes=2)
+        world._call(world.house.rollups.fold())
 
 
 def _alerts(world: World) -> None:
