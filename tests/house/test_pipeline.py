@@ -285,9 +285,10 @@ def test_what_is_staged_is_looked_at_before_a_commit(tmp_path: Path) -> None:
     git("config", "core.hooksPath", str(ROOT / ".githooks"))
     git("add", "signalcraft", "tests")
     assert git("commit", "-m", "Two is what one and one make") == 0
-    (tmp_path / "signalcraft/sum.py").write_text("import os\nTWO=2\n")
-    git("add", "signalcraft")
-    assert git("commit", "-m", "Two is written without spaces") != 0
+    for text in ("import os\n\nTWO = 2\n", "TWO=2\n"):  # against a rule of style, not in form
+        (tmp_path / "signalcraft/sum.py").write_text(text)
+        git("add", "signalcraft")
+        assert git("commit", "-m", "Two is written otherwise") != 0
     (tmp_path / "signalcraft/sum.py").write_text("TWO = 3\n")
     (tmp_path / "tests/test_sum.py").write_text("def test_two() -> None:\n    assert 1 + 1 == 3\n")
     git("add", "signalcraft")
