@@ -54,6 +54,7 @@ class Secure(Patient):
         return {"http__listen": f"{host}:{port}", "http__public_url": f"https://localhost:{port}"}
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("how", "trusted", "status", "words"),
     [
@@ -74,6 +75,7 @@ def test_tls_chain_and_expiry(
     it.expects("tls", status, words, **settings)
 
 
+@pytest.mark.whole
 def test_tls_for_another_name(box: Box, slack: SlackStandIn) -> None:
     it = Secure(box, slack)
     settings = it.serves("127.0.0.2")
@@ -93,12 +95,13 @@ def test_tls_that_is_not_there(patient: Patient) -> None:
 def test_slack_that_cannot_be_reached_or_does_not_take_the_token(patient: Patient, slack: SlackStandIn) -> None:
     patient.expects("channel oncall", "ok", "Slack can be reached")
     slack.revoke(BOT_TOKEN)
-    patient.expects("channel oncall", "fault", "token_revoked")
+    patient.expects("channel oncall", "fault", "(token_revoked): install the app again")
     patient.expects(
         "channel oncall", "fault", "cannot be reached", slack__api_url=f"http://127.0.0.1:{free_port()}/api/"
     )
 
 
+@pytest.mark.whole
 def test_mail_server_that_refuses_the_password_or_is_away(patient: Patient) -> None:
     def mail(port: int, password: str) -> str:
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -18,7 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from signalcraft.config import load
 from signalcraft.errors import BadSetting
+from signalcraft.http.redirect import redirect_app
 from signalcraft.main import Program, certificate, front
+from signalcraft.main.handover import Handover
+from signalcraft.main.systemd import Systemd
 from tests.http.browsing import PASSWORD, QUIET, Browser, person
 from tests.main.asking import asking
 from tests.main.pairs import pair
@@ -70,6 +74,11 @@ def secure(tmp_path: Path) -> Iterator[Secure]:
         yield it
 
 
+def held(box: Secure, trusted: ssl.SSLContext) -> ssl.SSLSocket:
+    """A connection on which nothing was asked yet."""
+    return trusted.wrap_socket(socket.create_connection(("127.0.0.1", box.port), 20), server_hostname="localhost")
+
+
 def test_over_tls_everything_is_as_strict_as_it_can_be(standing: Secure) -> None:
     person(standing, "sam@example.com", "owner")
     answer = standing.api.get("/health")
@@ -102,6 +111,10 @@ def test_nothing_older_than_tls_1_2_and_nothing_in_the_clear(standing: Secure) -
     with socket.create_connection(("127.0.0.1", standing.port), 5) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert not sock.recv(100).startswith(b"HTTP")
+    new = ssl.create_default_context(cafile=standing.settings["http.tls_certificate"])
+    new.maximum_version = ssl.TLSVersion.TLSv1_2
+    with held(standing, new) as sock:
+        assert sock.version() == "TLSv1.2"
 
 
 @pytest.mark.parametrize(
@@ -114,10 +127,29 @@ def test_the_plain_port_sends_people_to_https(standing: Secure, path: str) -> No
     head, _, _ = answer.partition("\r\n\r\n")
     lines = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
     assert head.startswith("HTTP/1.1 308 ")
-    assert lines["location"].startswith(f"https://localhost:{standing.port}/")
+    assert lines["location"] == f"https://localhost:{standing.port}{path}"
     assert "set-cookie" not in lines
     assert "strict-transport-security" not in lines
     assert lines["x-content-type-options"] == "nosniff"
+
+
+def test_the_plain_port_of_a_box_that_knows_no_address_of_its_own(tmp_path: Path) -> None:
+    """It names the host that it was asked by, where that is one."""
+    listen = {"http.listen": "127.0.0.1:8443", "http.redirect_listen": "127.0.0.1:8080"}
+    app = redirect_app(load(overrides={**pair(tmp_path), **listen}, environ={"HOME": str(tmp_path)}).settings)
+
+    def asked(*headers: tuple[bytes, bytes]) -> tuple[int, bytes | None]:
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {"method": "GET", "path": "/x", "raw_path": b"/x", "query_string": b"a=1", "headers": headers}
+        asyncio.run(app(scope, None, send))  # type: ignore[arg-type]
+        return sent[0]["status"], dict(sent[0]["headers"]).get(b"location")
+
+    assert asked((b"host", b"alerts:80")) == (308, b"https://alerts:8443/x?a=1")
+    assert asked((b"host", b"evil.example.com/@x")) == asked() == (400, None)
 
 
 def test_a_renewed_certificate_serves_without_losing_a_connection(
@@ -137,11 +169,16 @@ def test_a_renewed_certificate_serves_without_losing_a_connection(
     assert secure.serial() != before
     assert lost == []
     assert not secure.program._stop.is_set()  # type: ignore[union-attr]
+    deadline = time.monotonic() + 30
+    while len(secure.program._front._servers) > 2 and time.monotonic() < deadline:  # type: ignore[union-attr]
+        time.sleep(0.1)
+    assert len(secure.program._front._servers) == 2, "one of them for the plain port"  # type: ignore[union-attr]
 
 
 def test_two_changes_right_after_each_other_serve_the_last(secure: Secure, tmp_path: Path) -> None:
     for name in ("one", "two"):
         before = secure.serial()
+        silent = held(secure, ssl._create_unverified_context())
         for path, file in pair(tmp_path / name).items():
             shutil.copyfile(file, secure.settings[path])
         secure._loop.call_soon_threadsafe(secure.program.renew)  # type: ignore[union-attr]
@@ -149,6 +186,9 @@ def test_two_changes_right_after_each_other_serve_the_last(secure: Secure, tmp_p
         while secure.serial() == before and time.monotonic() < deadline:
             time.sleep(0.1)
         assert secure.serial() != before, name
+        with silent:  # what the old server had taken in it still answers
+            silent.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert silent.recv(100).startswith(b"HTTP/1.1 200 "), name
 
 
 def test_a_renewed_certificate_that_cannot_be_used_changes_nothing(
@@ -163,6 +203,17 @@ def test_a_renewed_certificate_that_cannot_be_used_changes_nothing(
     assert "the old one stays" in caplog.text
     assert secure.serial() == before
     assert secure.api.get("/live").status_code == 200
+
+
+def test_what_was_said_of_a_certificate_is_over_with_it(tmp_path: Path) -> None:
+    warnings: list[str] = ["another's"]
+    settings = load(overrides=pair(tmp_path, days=5, began_days=85), environ={"HOME": str(tmp_path)}).settings
+    its = front.Front(settings, None, lambda: time.time_ns() // 1_000_000, warnings, Handover(Systemd()))
+    its.look()
+    assert len(warnings) == 2
+    pair(tmp_path)
+    its.look()
+    assert warnings == ["another's"]
 
 
 def test_a_renewed_key_of_a_kind_that_cannot_be_served_changes_nothing(
