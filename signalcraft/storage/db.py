@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BATCH_MAX = 256
+PATIENCE_S = 1.0
+"""A work that gives way to others waits no longer than that."""
 
 
 class _Item(Generic[T]):
@@ -79,6 +81,8 @@ class Db:
         self.wal = Wal(path, self._connection)
         self._mint = Mint()
         self._queue: deque[_Item[Any]] = deque()
+        self._giving_way: deque[tuple[float, _Item[Any]]] = deque()
+        """Works for moments in which nobody else writes, each with when it waits no longer."""
         self._wake = threading.Event()
         self._stopping = False
         self._abandoned = False
@@ -129,7 +133,7 @@ class Db:
     @property
     def queued(self) -> int:
         """How many works wait."""
-        return len(self._queue)
+        return len(self._queue) + len(self._giving_way)
 
     def submit(self, work: Callable[[Tx], T]) -> asyncio.Future[T]:
         """Queues a work from the event loop; resolves after its commit. Raises Busy when too many wait.
@@ -169,13 +173,27 @@ class Db:
             if trace is not None:
                 trace.add("write", name_of(work), began_s)
 
+    async def write_between(self, work: Callable[[Tx], T], patience_s: float = PATIENCE_S) -> T:
+        """`write` for what can wait: in a transaction of its own, once no other work is queued, or after that time."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._giving_way.append((time.monotonic() + patience_s, _Item(work, future, loop)))
+        self._wake.set()
+        return await future
+
+    def _batch(self) -> list[_Item[Any]]:
+        queue, giving_way = self._queue, self._giving_way
+        if giving_way and (not queue or giving_way[0][0] <= time.monotonic()):
+            return [giving_way.popleft()[1]]
+        return [queue.popleft() for _ in range(min(len(queue), BATCH_MAX))]
+
     def _run(self) -> None:
-        queue, wake = self._queue, self._wake
+        wake = self._wake
         while True:
             wake.wait()
             wake.clear()
-            while queue and not self._abandoned:
-                batch = [queue.popleft() for _ in range(min(len(queue), BATCH_MAX))]
+            while (self._queue or self._giving_way) and not self._abandoned:
+                batch = self._batch()
                 self.busy_since_s = time.monotonic()
                 self._commit(batch)
                 self.wal.tend()
@@ -312,6 +330,7 @@ class Db:
         """Ends as a kill would: nothing is drained, what waits is never answered. For tests of crashes."""
         self._abandoned = True
         self._queue.clear()
+        self._giving_way.clear()
         self._wake.set()
         if self._thread is not None:
             self._thread.join(10)

@@ -1,4 +1,5 @@
-"""Deleting in steps that nobody feels: each keeps the writer for a few milliseconds, and then leaves it alone.
+"""Deleting in steps that nobody feels: each waits until no other work is queued, keeps the writer for a few
+milliseconds, and then leaves it alone.
 
 Measured, not guessed: a step tells how long it took inside of the transaction, the next one is made longer or shorter
 by that. How long it kept the writer is more, since the commit waits for the disk; by that the pause after it is
@@ -16,11 +17,11 @@ from signalcraft.storage.db import Db, Tx
 
 T = TypeVar("T")
 
-TARGET_S: Final = 0.006
-"""How long a step should work, so that it does not mostly wait for the disk."""
-SHARE_BUSY: Final = 0.02
+TARGET_S: Final = 0.002
+"""How long a step should work: who comes while it does waits no longer, and it does not mostly wait for the disk."""
+SHARE_BUSY: Final = 0.05
 """The part of the time that the writer is ours while others write, and while nobody does. So few of the senders'
-answers wait for a step that the slowest twentieth stays nearly as quick as it was."""
+answers wait for a step, and so shortly, that the slowest twentieth stays nearly as quick as it was."""
 SHARE_IDLE: Final = 0.6
 LEAST: Final = 5
 MOST: Final = 2_000
@@ -50,7 +51,7 @@ class Pace:
                 took_s = time.perf_counter() - began_s
 
         others = self._db.works - self._works
-        answer = await self._db.write(timed)
+        answer = await self._db.write_between(timed)
         kept_s = time.perf_counter() - began_s
         self._works = self._db.works
         self.steps += 1

@@ -28,7 +28,7 @@ class Bench:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
-    async def write(self, work: Callable[[Any], Any]) -> Any:
+    async def write_between(self, work: Callable[[Any], Any]) -> Any:
         self.works += 1
         answer = work(None)
         self.now_s += self.commit_s
