@@ -80,7 +80,7 @@ test-whole: test ## the same with every test of a minute and less: every page in
 
 # Tests of the program and of the dashboard; without WHOLE those alone that are not marked `whole`. Measured are the statements that the tests' own processes run
 # (what they start beside themselves is not counted); branches in the pure rooms, whose tests run once more for it.
-SUITE = $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not trial$(if $(WHOLE),, and not whole)"
+SUITE = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not trial$(if $(WHOLE),, and not whole)"
 ROOMS := domain sources channels
 suite: $(READY) $(DASHBOARD)
 	@.ci/need "chromium:chromium:the browser of the tests" "promtool:prometheus:what checks metrics, rules and dashboards" \

@@ -120,6 +120,7 @@ def test_on_record_telling_takes_less_than_half_of_what_it_took() -> None:
     assert min(lower.values()) >= 50
 
 
+@pytest.mark.whole
 def test_in_case_a_the_writer_alone_is_left_out(tmp_path: Path) -> None:
     """Signature and body are checked as ever and 202 is answered; nothing is stored. The real server stores it, as that
     of before does."""

@@ -9,6 +9,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from nacl.public import PrivateKey
 
 from signalcraft.storage import bundlekeys, masterkey
@@ -72,6 +73,7 @@ def test_the_settings_file_is_in_it_as_it_was_run(box: Box, tmp_path: Path) -> N
     assert CANARY.encode() not in file.read_bytes()
 
 
+@pytest.mark.whole
 def test_a_damaged_and_a_foreign_file_are_told_in_a_sentence(either: Box) -> None:
     file = Path(either.run("backup").stdout.strip())
     file.write_bytes(file.read_bytes()[:-5])
@@ -109,6 +111,7 @@ def test_keygen_prints_the_private_part_and_keeps_it_nowhere(either: Box) -> Non
         assert not (file.is_file() and private.encode() in file.read_bytes()), file
 
 
+@pytest.mark.whole
 def test_the_sheet_says_what_is_needed_and_holds_no_key(either: Box) -> None:
     file = Path(either.run("backup").stdout.strip())
     sheet = either.run("backup", "sheet").stdout
@@ -152,6 +155,7 @@ def test_a_full_disk_is_told_and_the_service_goes_on(box: Box) -> None:
         assert box.run("status").returncode == 0
 
 
+@pytest.mark.whole
 def test_the_command_that_is_interrupted_leaves_nothing(box: Box) -> None:
     box.run("backup", "list")
     (box.data / "archive").mkdir()

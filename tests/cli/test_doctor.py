@@ -161,6 +161,7 @@ def test_replica_that_is_not_there_or_behind(patient: Patient, tmp_path: Path) -
     patient.expects("replica", "fault", "holds no copy", replica__url=f"file://{tmp_path}/away")
 
 
+@pytest.mark.whole
 def test_replica_that_lacks_the_newest(patient: Patient, tmp_path: Path) -> None:
     (tmp_path / "copies").mkdir()
     url = f"file://{tmp_path}/copies"
@@ -235,6 +236,7 @@ def test_starts_but_does_not_answer(patient: Patient) -> None:
         hanging_up.join(5)
 
 
+@pytest.mark.whole
 def test_health_of_the_running_process_is_told(patient: Patient) -> None:
     patient.has(slack_channel(), '[[rules]]\nname = "r"\nchannels = ["oncall"]\n')
     patient.changed("update channel set kind = 'pigeon'")

@@ -170,6 +170,7 @@ def test_a_rotation_killed_half_way_goes_on(box: Box) -> None:
 # -- a configuration with its secrets ---------------------------------------------------------------------------------
 
 
+@pytest.mark.whole
 def test_an_export_with_secrets_works_on_another_box_as_it_is(either: Box) -> None:
     """Sealed with a passphrase; the sender's address and secret, and the channel's token, are the same there."""
     box = either

@@ -96,6 +96,7 @@ def test_the_service_of_a_process_stands_in_its_cgroup(monkeypatch: pytest.Monke
     assert [installed.unit_of(1) for _ in range(3)] == ["signalcraft.service", "", ""]
 
 
+@pytest.mark.whole
 def test_status_tells_of_schema_backup_and_upgrade(box: Box) -> None:
     box.serving()
     said = box.run("status").stdout

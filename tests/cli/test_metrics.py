@@ -13,6 +13,7 @@ from signalcraft.cli.client import Answer
 from tests.cli.conftest import Box
 
 
+@pytest.mark.whole
 def test_long_range_numbers_are_made_and_asked(either: Box) -> None:
     made = either.run("metrics", "rebuild").stdout
     assert made.startswith("0 events, 0 alert groups and ")

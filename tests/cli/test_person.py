@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.cli.conftest import Box
 
 SAM, KIM = "sam@example.com", "kim@example.com"
@@ -44,6 +46,7 @@ def test_a_person_is_told_and_erased(either: Box) -> None:
     assert "nothing is kept" in either.refused("person", "export", SAM, code=1)
 
 
+@pytest.mark.whole
 def test_who_cannot_be_erased_is_said_in_one_line(box: Box) -> None:
     people(box)
     assert "owner" in box.refused("person", "erase", KIM, "--yes", code=1)

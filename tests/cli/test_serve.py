@@ -89,6 +89,7 @@ def test_the_owner_is_not_rate_limited(box: Box) -> None:
     assert answers == {200}
 
 
+@pytest.mark.whole
 def test_many_commands_at_once_take_turns(box: Box) -> None:
     """Without a serving process they share the directory one after the other; none fails."""
     box.run("migrate", "up")

@@ -91,6 +91,7 @@ def test_a_standby_takes_over_and_is_held(world: World, standby: subprocess.Pope
     assert "has a box of its own" in run("standby", "promote", "--data-dir", str(other), code=1)
 
 
+@pytest.mark.whole
 def test_a_standby_follows_the_box_that_took_over(
     world: World, standby: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ def test_roles_change_and_people_go_but_the_last_owner_stays(either: Box) -> Non
     assert sign_in(either) == 401
 
 
+@pytest.mark.whole
 def test_a_new_password_by_link_or_at_once(either: Box) -> None:
     added(either)
     link = either.run("user", "reset-password", SAM).stdout.strip()
@@ -85,6 +86,7 @@ def test_a_new_password_by_link_or_at_once(either: Box) -> None:
     assert (sign_in(either, password=OTHER), sign_in(either, password="plover-Gravel-under")) == (401, 200)
 
 
+@pytest.mark.whole
 def test_who_failed_too_often_is_let_in_again(box: Box) -> None:
     box.serving()
     added(box)
@@ -142,6 +144,7 @@ def said_at_start(box: Box) -> str:
     return said.decode()
 
 
+@pytest.mark.whole
 def test_serve_prints_a_setup_code_as_long_as_there_is_no_owner(box: Box) -> None:
     first, second = said_at_start(box), said_at_start(box)
     codes = [re.findall(r"with the code (\w{4}-\w{4}-\w{4})\n", said) for said in (first, second)]

@@ -14,6 +14,7 @@ from tests.e2e.test_integrations import step_up
 from tests.world import BOT_TOKEN
 
 
+@pytest.mark.whole
 def test_slack_says_not_in_channel_in_words_and_then_takes_it(world: Place, page: Page) -> None:
     world.slack.add_channel("oncall")
     world.slack.expel("oncall")

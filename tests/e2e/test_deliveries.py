@@ -130,6 +130,7 @@ def test_who_may_only_read_has_no_buttons(routed: Place, visit: Visit) -> None:
     expect(page.get_by_role("checkbox")).to_have_count(0)
 
 
+@pytest.mark.whole
 def test_an_empty_ledger_says_what_comes_here(fresh: Place, visit: Visit) -> None:
     page = visit(fresh)
     page.goto("/deliveries")

@@ -101,6 +101,7 @@ def test_from_an_empty_box_to_the_first_slack_message(bare: Place, visit: Visit)
     assert whole_s < MINUTES * 60 / 5
 
 
+@pytest.mark.whole
 def test_a_step_says_what_is_wrong_and_is_mended_where_it_stands(bare: Place, visit: Visit) -> None:
     """A wrong token, a wrong client secret: the page tells, in the vendor's words, and goes on."""
     bare.slack.add_channel("alerts")

@@ -20,6 +20,7 @@ def test_the_owner_is_signed_in_and_a_stranger_is_not(page: Page, stranger: Page
     assert stranger.evaluate("fetch('/api/auth/me').then((r) => r.status)") == 401
 
 
+@pytest.mark.whole
 def test_what_a_page_complains_of_is_heard(page: Page) -> None:
     """Its code, its console, its policy, and requests that fail."""
     page.goto("/")
@@ -45,6 +46,7 @@ def test_axe_looks(page: Page) -> None:
     assert "button-name" in found
 
 
+@pytest.mark.whole
 def test_a_killed_box_comes_back_at_the_same_address(fresh: Place, visit: Visit) -> None:
     page = visit(fresh)
     announce(page, "ERR_|Failed to load|dynamically imported")  # its page may be on the way still

@@ -29,6 +29,7 @@ def test_help_for_a_page_opens_beside_it(world: Place, page: Page) -> None:
     assert said == []
 
 
+@pytest.mark.whole
 def test_it_is_there_before_one_is_signed_in(stranger: Page) -> None:
     stranger.goto("/sign-in")
     expect(stranger.get_by_role("link", name="Help for this page")).to_have_attribute("href", "/docs/how-to/people.md")

@@ -139,6 +139,7 @@ def read(cells: list[list[bool]]) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.whole
 def test_passkeys_are_added_renamed_and_removed(named: Place, visit: Visit) -> None:
     page = visit(named)
     page.goto("/profile")

@@ -100,6 +100,7 @@ def test_where_what_no_rule_matches_goes_is_said(quiet: Place, visit: Visit) -> 
     expect(route).to_contain_text("#payments")
 
 
+@pytest.mark.whole
 def test_an_appliance_that_fails_is_told(box: Place, page: Page) -> None:
     made(box, "one")
     announce(page, r"500|503")

@@ -60,6 +60,7 @@ LONG_MS = 38_000
 """Longer than lists wait without a stream (web/src/api/queries.ts), shorter than a stream may be silent."""
 
 
+@pytest.mark.whole
 def test_nothing_is_asked_by_the_clock_while_the_stream_lives(world: Place, page: Page) -> None:
     asked: list[str] = []
     page.on("request", lambda one: asked.append(urlsplit(one.url).path))

@@ -232,6 +232,7 @@ def test_somebody_who_is_invited_joins(world: Place, page: Page, stranger: Page)
     expect(stranger.get_by_role("heading", name="This link is not whole")).to_be_visible()
 
 
+@pytest.mark.whole
 def test_a_link_sets_a_new_password(world: Place, page: Page, stranger: Page) -> None:
     kim = world.person("kim-reset@example.com")
     page.goto("/profile")
@@ -289,6 +290,7 @@ def test_over_plain_http_the_page_explains_itself(world: Place, stranger: Page) 
     assert told["hint"].startswith(hint[:90])
 
 
+@pytest.mark.whole
 def test_single_sign_on_by_its_button(tmp_path: Path, seeded: tuple[Path, str], visit: Visit) -> None:
     """To the provider and back to where one wanted to be; the link stands on the profile, and proves who one is."""
     with ExitStack() as stack:

@@ -32,6 +32,7 @@ def test_it_says_what_the_api_says(world: Place, page: Page) -> None:
     axe(page)
 
 
+@pytest.mark.whole
 def test_health_changes_as_it_happens(world: Place, page: Page) -> None:
     page.goto(PATH)
     health = page.get_by_role("region", name="Health")

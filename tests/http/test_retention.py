@@ -135,6 +135,7 @@ def test_the_clean_up_is_counted_for_prometheus(world: World) -> None:
     assert "signalcraft_retention_step_seconds_max" in text
 
 
+@pytest.mark.whole
 def test_an_erased_person_is_in_no_archive(world: World) -> None:
     world.rule("")
     world.receives("sentry", "event_alert", title="no mail to sam@example.com")

@@ -86,6 +86,7 @@ def test_what_is_lacking_is_said(
     assert released(monkeypatch, dist, RELEASE_SIGN="required")[0] == 1
 
 
+@pytest.mark.whole
 def test_minisign_itself_believes_it(tmp_path: Path) -> None:
     """And a key that it made, with a password, signs here."""
     minisign = shutil.which("minisign")

@@ -178,6 +178,7 @@ def test_no_query_or_path_is_a_way_in(told: Told, query: str) -> None:
     assert len(told.world.get("/api/alert-groups", limit=100)["items"]) == len(CORPUS)
 
 
+@pytest.mark.whole
 def test_a_name_and_a_user_agent_of_a_person_are_text(told: Told) -> None:
     with browser(told.world, "named@example.com", "owner") as it:
         for _, text in CORPUS:
@@ -241,6 +242,7 @@ def test_the_first_page_and_the_page_of_the_api_take_nothing_from_their_address(
     watched.context.close()
 
 
+@pytest.mark.whole
 def test_the_page_of_the_demo_shows_text(told: Told, chromium: Chromium) -> None:
     """It draws what Slack was sent, as Slack would."""
     origin = told.world.slack.origin

@@ -241,6 +241,7 @@ def spawned(given: Make) -> subprocess.Popen[bytes]:
     return process
 
 
+@pytest.mark.whole
 def test_the_child_does_it_within_its_memory(data: Path, tmp_path: Path) -> None:
     (data / "archive" / "big.parquet").write_bytes(os.urandom(64 << 20))
     heard: list[child.Far] = []
@@ -272,6 +273,7 @@ def test_a_child_that_is_cancelled_leaves_nothing(data: Path, tmp_path: Path) ->
     assert here(data / job.STAGING) == []
 
 
+@pytest.mark.whole
 def test_a_kill_at_any_moment_leaves_nothing_that_passes_as_a_backup(data: Path, tmp_path: Path) -> None:
     (data / "archive" / "big.parquet").write_bytes(os.urandom(24 << 20))
     folder, halves = tmp_path / "backups", 0

@@ -187,6 +187,7 @@ def test_a_missing_program_is_an_alarm_and_the_box_works(tmp_path: Path, monkeyp
         assert world.house.db.wal.bytes() < world.house.db.wal.bound
 
 
+@pytest.mark.whole
 def test_a_restored_box_waits_while_it_is_held_and_then_takes_a_new_place(world: World, tmp_path: Path) -> None:
     world.receives("sentry", "event_alert")
     world.stopped()
@@ -232,6 +233,7 @@ def hammer(db: Db, seconds: float) -> int:
     return rows
 
 
+@pytest.mark.whole
 def test_a_busy_box_has_a_whole_replica_and_a_small_log(world: World, tmp_path: Path) -> None:
     """With our own checkpoints beside Litestream's, four of five such copies were damaged."""
     db: Db = world.house.db

@@ -16,6 +16,7 @@ def check(outcome: migration_kills.Outcome, rounds: int) -> None:
     assert outcome.wrong == []
 
 
+@pytest.mark.whole
 def test_eight_kills_inside_migrations(tmp_path: Path) -> None:
     check(migration_kills.run(tmp_path, 8, events=2_000, seed=3), 8)
 

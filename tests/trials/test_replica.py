@@ -24,6 +24,7 @@ def check(outcome: Outcome, worth_s: float) -> None:
     assert outcome.held == 0
 
 
+@pytest.mark.whole
 def test_a_lost_box_comes_back_a_second_poorer(tmp_path: Path) -> None:
     check(Trial(tmp_path, Replica(url=f"file://{tmp_path}/copy")).run(rounds=1, seconds=2.0), 1.0)
 

@@ -218,6 +218,7 @@ def test_a_group_that_is_opened_again_meanwhile_stays(aged: Aged, monkeypatch: p
     assert aged.archived("alert_group") == 1
 
 
+@pytest.mark.whole
 def test_the_whole_by_a_process_of_its_own(tmp_path: Path) -> None:
     with Aged(tmp_path, Child) as aged:
         for n in range(8):
