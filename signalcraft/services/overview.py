@@ -161,7 +161,7 @@ class Overview:
         previous, why = _previous(tx, workspace_id, since_ms, span_ms // border * border, first)
         status = self._deliver.status(tx, workspace_id)
         return Seen(
-            now=_stretch(since_ms, now_ms + 1, by_subject),
+            now=_stretch(since_ms, now_ms + 1, _words(by_subject)),
             previous=previous,
             previous_why=why,
             measured_since_ms=None if first is None or first * MINUTE_MS <= since_ms else first * MINUTE_MS,
@@ -184,7 +184,9 @@ def _previous(
     from_ms = since_ms - span_ms // MINUTE_MS * MINUTE_MS
     if first is None or first * MINUTE_MS > from_ms:
         return None, "Nothing was counted yet during the whole of the stretch before."
-    return _stretch(from_ms, since_ms, rolled.sums(tx, workspace_id, from_ms // MINUTE_MS, since_ms // MINUTE_MS)), None
+    return _stretch(
+        from_ms, since_ms, rolled.words(tx, workspace_id, from_ms // MINUTE_MS, since_ms // MINUTE_MS)
+    ), None
 
 
 def bucket_of(span_ms: int) -> int:
@@ -198,10 +200,14 @@ def percent(part: float, whole: float) -> float | None:
     return round(100 * part / whole, 1) if whole else None
 
 
-def _stretch(since_ms: int, until_ms: int, by_subject: Counter[tuple[str, int]]) -> Stretch:
-    words: Counter[str] = Counter(dict.fromkeys(overview.WORDS, 0))
+def _words(by_subject: Counter[tuple[str, int]]) -> Counter[str]:
+    words: Counter[str] = Counter()
     for (what, _), n in by_subject.items():
         words[what] += n
+    return words
+
+
+def _stretch(since_ms: int, until_ms: int, words: Counter[str]) -> Stretch:
     answered, mended = words["answered"], words["mended"]
     return Stretch(
         since_ms=since_ms,

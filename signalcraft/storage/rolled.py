@@ -153,6 +153,28 @@ def sums(tx: Tx, workspace_id: int, start: int, until: int) -> Counter[tuple[str
     return found
 
 
+def words(tx: Tx, workspace_id: int, start: int, until: int) -> Counter[str]:
+    """{what: n} of all subjects over [start, until) minutes."""
+    found: Counter[str] = Counter()
+    for part in parts(start, until, mark(tx).minute):
+        if part.width == 1:
+            rows = tx.all(
+                "select what, sum(n) from minute_count where workspace_id = ? and minute >= ? and minute < ?"
+                " group by what",
+                (workspace_id, part.start, part.until),
+            )
+        else:
+            rows = tx.all(
+                "select what, (select sum(n) from rolled_total t where t.workspace_id = ?1 and t.width = ?2"
+                " and t.what = k.what and t.at >= ?3 and t.at < ?4)"
+                " from (select distinct what from rolled_key where workspace_id = ?1) k",
+                (workspace_id, part.width, part.start, part.until),
+            )
+        for what, n in rows:
+            found[what] += n or 0
+    return found
+
+
 def totals(tx: Tx, workspace_id: int, what: str, start: int, until: int, step: int | None = None) -> Counter[int]:
     """{bucket: n} of all subjects over [start, until) minutes; buckets are multiples of `step` minutes since 1970.
 

@@ -127,6 +127,12 @@ def test_what_is_rolled_up_equals_a_recount(
             found = rolled.sums(tx, 1, start, until)
             assert +found == +wanted
             assert {k: n for k, n in found.items() if n} == {k: n for k, n in wanted.items() if n}
+            words = Counter[str]()
+            for (what, _), n in wanted.items():
+                words[what] += n
+            assert {k: n for k, n in rolled.words(tx, 1, start, until).items() if n} == {
+                k: n for k, n in words.items() if n
+            }
             for step in (None, 5, 15, 120, 480, 1440):
                 totals = rolled.totals(tx, 1, "events", start, until, step)
                 assert sum(totals.values()) == sum(n for (what, _), n in wanted.items() if what == "events")

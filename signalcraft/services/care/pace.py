@@ -19,10 +19,12 @@ T = TypeVar("T")
 
 TARGET_S: Final = 0.002
 """How long a step should work: who comes while it does waits no longer, and it does not mostly wait for the disk."""
-SHARE_BUSY: Final = 0.05
+SHARE_BUSY: Final = 0.02
 """The part of the time that the writer is ours while others write, and while nobody does. So few of the senders'
 answers wait for a step, and so shortly, that the slowest twentieth stays nearly as quick as it was."""
 SHARE_IDLE: Final = 0.6
+QUIET_S: Final = 1.0
+"""Nobody writes where nobody else has for as long."""
 LEAST: Final = 5
 MOST: Final = 2_000
 
@@ -37,6 +39,7 @@ class Pace:
         self.longest_s = 0.0
         self.steps = 0
         self._works = db.works
+        self._busy_until_s = 0.0
 
     async def step(self, work: Callable[[Tx], T]) -> T:
         """One transaction's worth; returns when others had their turn too."""
@@ -52,12 +55,15 @@ class Pace:
 
         others = self._db.works - self._works
         answer = await self._db.write_between(timed)
-        kept_s = time.perf_counter() - began_s
+        ended_s = time.perf_counter()
+        kept_s = ended_s - began_s
         self._works = self._db.works
         self.steps += 1
         self.longest_s = max(self.longest_s, took_s)
         self.size = max(LEAST, min(MOST, round(self.size * min(self._target_s / max(took_s, 1e-5), 1.5))))
-        share = SHARE_BUSY if others > 0 else SHARE_IDLE
+        if others > 0:
+            self._busy_until_s = ended_s + QUIET_S
+        share = SHARE_BUSY if ended_s < self._busy_until_s else SHARE_IDLE
         await asyncio.sleep(kept_s * (1 - share) / share)
         return answer
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from signalcraft.services.care.pace import LEAST, MOST, SHARE_BUSY, SHARE_IDLE, TARGET_S, Pace
+from signalcraft.services.care.pace import LEAST, MOST, QUIET_S, SHARE_BUSY, SHARE_IDLE, TARGET_S, Pace
 
 
 class Bench:
@@ -76,6 +76,13 @@ def test_between_steps_others_have_the_writer(bench: Bench) -> None:
     bench.step(2)
     assert bench.slept[-1] == pytest.approx(0.008 * (1 - SHARE_BUSY) / SHARE_BUSY)
     assert bench.slept[-1] > 20 * idle_s
+    # They come and go: a moment without them is not yet the end of it.
+    bench.others = 0
+    bench.step()
+    assert bench.slept[-1] > 20 * idle_s
+    bench.now_s += QUIET_S
+    bench.step()
+    assert bench.slept[-1] == pytest.approx(idle_s)
 
 
 def test_all_keys_are_gone_over_once(bench: Bench) -> None:
