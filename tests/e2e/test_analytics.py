@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -34,6 +35,16 @@ def test_long_ranges_are_shown_asked_and_made_anew(fresh: Place, visit: Visit) -
     sql.fill("select sum(n) as events from days where what = 'events' and dimension = 'all'")
     page.get_by_role("button", name="Ask").click()
     expect(page.get_by_role("cell", name="5", exact=True)).to_be_visible(timeout=20_000)
+    sql.fill("select 'a,b' as word, '=1+1' as formula, 7 as n")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.get_by_role("cell", name="=1+1")).to_be_visible(timeout=20_000)
+    with page.expect_download() as kept:
+        page.get_by_role("button", name="Download as CSV").click()
+    assert kept.value.suggested_filename == "signalcraft-query.csv"
+    assert Path(kept.value.path()).read_bytes() == b'word,formula,n\r\n"a,b",\'=1+1,7\r\n'
+    sql.fill("select * from range(1001) t(n)")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.get_by_text("There are more rows; the first ones are shown.")).to_be_visible(timeout=20_000)
     sql.fill("select * from read_csv('/etc/passwd')")
     announce(page, r"422 .*/api/query")
     page.get_by_role("button", name="Ask").click()
@@ -90,3 +101,41 @@ def test_every_figure_is_the_apis(lived: Place, page: Page) -> None:
     expect(figure(page, "People").locator("dd").first).to_have_text(str(whole["active_people"]))
     expect(figure(page, "People")).to_contain_text(f"{said['people_of_last_week']} in the last week")
     expect(page.get_by_text(re.compile("^Long ranges, counted until "))).to_be_visible()
+    charts = page.locator("figure")
+    expect(charts).to_have_count(2)
+    expect(charts.first.locator("canvas")).to_be_visible()
+    expect(charts.first).to_contain_text(re.compile("6 events and [0-9]+ notifications over time"))
+    expect(charts.last).to_contain_text("Mean minutes to acknowledge and to resolve over time")
+
+
+@pytest.mark.whole
+def test_what_leads_is_told_in_each_dimension(lived: Place, page: Page) -> None:
+    page.goto("/analytics")
+    leaders = page.get_by_role("region", name="Who and what leads")
+    for dimension, row in (
+        ("Projects", "shop 5 1 "),
+        ("Severities", "critical 5 1 "),
+        ("Rules", "everything [1-9]"),
+        ("Channels", "#oncall [1-9].* 0 100 %"),
+        ("People", r"Olga [1-9]\d* 0 0"),
+    ):
+        leaders.get_by_role("link", name=dimension).click()
+        expect(leaders.get_by_role("row", name=re.compile(f"^{row}"))).to_be_visible()
+
+
+def test_numbers_that_cannot_be_read_are_said_and_what_was_not_measured_is_no_number(lived: Place, page: Page) -> None:
+    announce(page, "503|Failed to load")
+    busy = {"status": 503, "title": "Busy", "code": "busy", "detail": "the long-range numbers are being counted anew"}
+    page.route("**/api/analytics*", lambda route: route.fulfill(status=503, json=busy))
+    page.goto("/analytics")
+    alert = page.get_by_role("alert").filter(has_text="The long-range numbers could not be read")
+    expect(alert).to_contain_text("being counted anew")
+    expect(page.locator("dl.figures")).to_have_count(0)
+    said = lived.get("/api/analytics", range="30d")
+    said["whole"].update(mtta_seconds=None, delivered_percent=None)
+    page.unroute("**/api/analytics*")
+    page.route("**/api/analytics*", lambda route: route.fulfill(json=said))
+    alert.get_by_role("button", name="Try again").click()
+    expect(figure(page, "Events").locator("dd").first).to_have_text("6")
+    for name in ("Time to acknowledge", "Taken by channels"):
+        expect(figure(page, name).locator("dd").first).to_have_text("none")

@@ -31,7 +31,7 @@ export const texts = {
   } as Record<string, string>,
   noise: (events: string, notifications: string) => `${events} events → ${notifications} messages`,
   groupsActive: (n: string) => `${n} active`,
-  ackOf: (acknowledged: string, began: string) => `${acknowledged} of ${began} groups`,
+  ackOf: (acknowledged: string, began: string) => `${acknowledged} of ${began} ${began === '1' ? 'group' : 'groups'}`,
   resolvedOf: (n: string) => `${n} resolved`,
   trend: {
     same: 'as before',
