@@ -80,3 +80,16 @@ def picture(page: Page, name: str, *, whole: bool = False) -> Path:
     path = PICTURES / f"{name}.png"
     page.screenshot(path=path, full_page=whole, animations="disabled")
     return path
+
+
+def rests(page: Page) -> None:
+    """A list comes to rest 150 ms after it was scrolled, and the frame after that is late, as on a busy machine."""
+    page.evaluate(
+        """() => {
+          const frame = window.requestAnimationFrame;
+          window.requestAnimationFrame = (next) => setTimeout(next, 500);
+          setTimeout(() => { window.requestAnimationFrame = frame; }, 250);
+          window.dispatchEvent(new Event('scroll'));
+        }"""
+    )
+    page.wait_for_timeout(300)

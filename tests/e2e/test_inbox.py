@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.conftest import Visit, announce
-from tests.e2e.looking import axe, picture
+from tests.e2e.looking import axe, picture, rests
 from tests.e2e.place import Place
 
 
@@ -106,6 +106,7 @@ def test_many_are_snoozed_by_keyboard(world: Place, page: Page) -> None:
     expect(rows(page)).to_have_count(4)
     for key in ("j", "x", "j", "j"):
         page.keyboard.press(key)
+        rests(page)
     expect(row(page, "number 2").locator(".title a")).to_be_focused()
     page.keyboard.press("X")  # from the first one chosen to here
     expect(page.get_by_role("toolbar")).to_contain_text("3 selected")
