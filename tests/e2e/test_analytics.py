@@ -106,6 +106,10 @@ def test_every_figure_is_the_apis(lived: Place, page: Page) -> None:
     expect(charts.first.locator("canvas")).to_be_visible()
     expect(charts.first).to_contain_text(re.compile("6 events and [0-9]+ notifications over time"))
     expect(charts.last).to_contain_text("Mean minutes to acknowledge and to resolve over time")
+    height = charts.first.evaluate("it => it.offsetHeight")
+    charts.first.locator(".u-over").hover()
+    expect(charts.first.locator(".u-value").last).to_be_visible()
+    assert charts.first.evaluate("it => it.offsetHeight") == height, "nothing moves under who points at a chart"
 
 
 @pytest.mark.whole
