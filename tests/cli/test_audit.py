@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.cli.conftest import Box
 
 PASSWORD = "tractor-lunar-vivid\n"
@@ -46,6 +48,7 @@ def test_what_only_commands_do_is_one_row_each(either: Box) -> None:
     assert all(row["who"]["id"].startswith("local:") for row in found)
 
 
+@pytest.mark.whole
 def test_what_is_done_with_the_master_key_is_one_row_each_and_the_chain_outlives_it(either: Box) -> None:
     words = either.root / "words"
     words.write_text("quilted-Fjord-otter-8-quilted\n")

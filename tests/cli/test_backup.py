@@ -47,6 +47,7 @@ def test_made_listed_verified_and_pruned(either: Box) -> None:
     assert (rows.count("verify_begun"), rows.count("prune_begun")) == (1, 2)
 
 
+@pytest.mark.whole
 def test_into_another_directory_for_another_key(either: Box, tmp_path: Path) -> None:
     out = either.run("backup", "--to", "usb", "--recipient", PUBLIC)
     file = Path(out.stdout.strip())
@@ -139,6 +140,7 @@ def test_the_sheet_of_a_box_with_everything(box: Box, tmp_path: Path) -> None:
     assert "NOTHING IS KEPT OFF THIS MACHINE" not in sheet
 
 
+@pytest.mark.whole
 def test_wrong_asking_is_told(either: Box) -> None:
     assert "a key that begins with signalcraft-recipient-" in either.refused("backup", "--recipient", "hello")
     assert "private part" in either.refused("backup", "--recipient", bundlekeys.show_private(RECIPIENT))
@@ -146,6 +148,7 @@ def test_wrong_asking_is_told(either: Box) -> None:
     assert "no backup was made" in either.run("backup", "--to", str(either.root / "file" / "x"), code=1).stderr
 
 
+@pytest.mark.whole
 def test_a_full_disk_is_told_and_the_service_goes_on(box: Box) -> None:
     box.serving()
     with small_disk(box.root / "disk", 64 << 10) as disk:

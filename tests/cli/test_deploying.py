@@ -218,6 +218,7 @@ class Starting:
         return self
 
 
+@pytest.mark.whole
 def test_an_upgrade_makes_the_backup_that_it_needs(prefix: Prefix) -> None:
     database = prefix.box.data / "signalcraft.db"
     made_ms = runs.last_done_ms(database, "backup")

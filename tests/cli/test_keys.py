@@ -78,6 +78,7 @@ def test_a_key_of_the_settings_is_not_ours_to_replace(box: Box) -> None:
     assert "settings, environment" in box.run("keys", "show", env=env).stdout
 
 
+@pytest.mark.whole
 def test_a_key_comes_back_from_escrow_and_only_by_its_passphrase(box: Box) -> None:
     """The day after the disk died: a copy of the database, the escrow file, the passphrase."""
     applied(box)
@@ -203,6 +204,7 @@ def test_an_export_with_secrets_works_on_another_box_as_it_is(either: Box) -> No
         there.close()
 
 
+@pytest.mark.whole
 def test_secrets_are_exported_to_nobody_over_the_network(box: Box) -> None:
     """Not even to an admin: whoever wants them must be on the box."""
     good = key(box)

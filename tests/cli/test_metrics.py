@@ -30,12 +30,14 @@ def test_long_range_numbers_are_made_and_asked(either: Box) -> None:
     assert "file system operations are disabled by configuration" in refused
 
 
+@pytest.mark.whole
 def test_the_digest_is_shown_and_needs_a_channel_to_be_told(either: Box) -> None:
     assert either.run("digest").stdout.splitlines()[0]
     assert set(json.loads(either.run("digest", "--json").stdout)) >= {"title", "text"}
     assert "no channel is chosen for the digest" in either.refused("digest", "--send", code=1)
 
 
+@pytest.mark.whole
 def test_before_they_are_made_and_where_there_are_more_rows_than_shown(box: Box) -> None:
     assert box.run("metrics", "status").stdout.startswith("There are no long-range numbers: it was not made yet.")
     box.run("metrics", "rebuild")

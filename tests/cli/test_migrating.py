@@ -101,6 +101,7 @@ def test_down_with_carry_loses_no_event(old: Box) -> None:
     assert carried == [(sum(one.startswith('insert into "event"') for one in draw.inserts(LEVEL)) + 1,)]
 
 
+@pytest.mark.whole
 def test_what_serves_is_not_migrated_beside_it(old: Box) -> None:
     process = old.serving()
     assert "stop it first" in old.refused("migrate", "down", "--yes", code=1)

@@ -107,6 +107,7 @@ def test_what_cannot_migrate_is_not_put_to_use(package: Package) -> None:
     assert [one.version for one in package.place.versions()] == ["1.0.0"]
 
 
+@pytest.mark.whole
 def test_an_older_package_takes_the_database_back(package: Package) -> None:
     """The newer program, which is kept, does it."""
     package.install("1.0.0")

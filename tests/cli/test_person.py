@@ -22,6 +22,7 @@ def rows(box: Box) -> list[dict[str, Any]]:
     return [json.loads(line) for line in box.run("audit", "export").stdout.splitlines()]
 
 
+@pytest.mark.whole
 def test_a_person_is_told_and_erased(either: Box) -> None:
     """One row of the audit log each, and the chain holds after it."""
     people(either)

@@ -83,6 +83,7 @@ def lost(box: Box) -> Lost:
     return Lost(box)
 
 
+@pytest.mark.whole
 def test_a_backup_and_the_paper_are_enough(lost: Lost) -> None:
     """The master key is gone with the machine; there is no replica."""
     (command,) = commands(lost.sheet, "restore")

@@ -22,6 +22,7 @@ from tests.cli.prefix import BAD, GOOD, Prefix, ahead, release, served
 from tests.cli.test_migrating import add_event
 
 
+@pytest.mark.whole
 def test_an_upgrade_checks_on_a_copy_switches_and_keeps_three(prefix: Prefix) -> None:
     assert prefix.current() == "versions/1.0.0"
     checked = prefix.upgrade(release(prefix.files, "1.1.0", GOOD), "--check")
@@ -73,6 +74,7 @@ def signature(file: Path, key: SigningKey, key_id: bytes = b"8 bytes.") -> tuple
     return out, base64.b64encode(b"Ed" + key_id + bytes(key.verify_key)).decode()
 
 
+@pytest.mark.whole
 def test_a_signature_is_verified_where_one_is_given(prefix: Prefix) -> None:
     file = release(prefix.files, "1.1.0")
     signed, public = signature(file, SigningKey(bytes(range(32))))

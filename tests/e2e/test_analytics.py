@@ -78,6 +78,7 @@ def figure(page: Page, name: str) -> Locator:
     return page.locator("dl.figures .card").filter(has=page.get_by_text(name, exact=True))
 
 
+@pytest.mark.whole
 def test_every_figure_is_the_apis(lived: Place, page: Page) -> None:
     page.goto("/analytics?range=7d")
     expect(figure(page, "Events")).to_be_visible(timeout=20_000)

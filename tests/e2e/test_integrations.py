@@ -34,6 +34,7 @@ def step_up(page: Page) -> None:
     dialog.locator("button[type=submit], button.primary").last.click()
 
 
+@pytest.mark.whole
 def test_a_sender_is_connected_and_its_first_webhook_turns_green(world: Place, page: Page) -> None:
     page.goto("/integrations")
     page.get_by_role("link", name="Connect a sender").first.click()

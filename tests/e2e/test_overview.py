@@ -93,6 +93,7 @@ def test_the_numbers_are_those_of_the_api(lived: Place, page: Page) -> None:
     axe(page)
 
 
+@pytest.mark.whole
 def test_senders_and_channels_say_how_they_are(lived: Place, page: Page) -> None:
     page.goto("/")
     generic = page.locator('[data-sender="generic"]')

@@ -34,6 +34,7 @@ def later(place: Place, page: Page) -> None:
     proofs_are_old(place)
 
 
+@pytest.mark.whole
 def test_name_and_password(world: Place, visit: Visit) -> None:
     page = opens(world, visit, "kim@example.com")
     axe(page)
@@ -228,6 +229,7 @@ def test_sessions_are_seen_and_ended(world: Place, visit: Visit) -> None:
         other.wait_for_url("**/sign-in*", timeout=30_000)
 
 
+@pytest.mark.whole
 def test_the_profile_by_night_and_on_a_phone(world: Place, visit: Visit) -> None:
     page = opens(world, visit, "kim-night@example.com", theme="dark", width=320, height=640)
     expect(page.get_by_role("region", name="Sessions").get_by_role("listitem")).to_have_count(1)

@@ -59,6 +59,7 @@ def test_a_reading_is_mended_tried_and_read_again(world: Place, page: Page) -> N
     assert world.sends("nested", json.dumps(BODY).encode(), JSON).status_code == 202
 
 
+@pytest.mark.whole
 def test_a_mapping_that_makes_no_sense_is_said_at_its_field(world: Place, page: Page) -> None:
     announce(page, r"422 .*/try")
     number = unreadable(world, "nonsense")

@@ -315,6 +315,7 @@ def test_a_pasted_file_is_planned_and_then_applied(fresh: Place, visit: Visit) -
     expect(page.get_by_text("nothing would change")).to_be_visible()
 
 
+@pytest.mark.whole
 def test_an_export_asks_for_the_password_where_it_was_not_entered_lately(fresh: Place, visit: Visit) -> None:
     page = visit(fresh)
     page.goto("/settings/configuration")
@@ -340,6 +341,7 @@ def test_an_export_asks_for_the_password_where_it_was_not_entered_lately(fresh: 
 # -- who may see what -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.whole
 def test_a_viewer_sees_no_admin_page_and_is_told_whom_to_ask(world: Place, visit: Visit) -> None:
     world.person("viktor@example.com", "viewer")
     page = visit(person="viktor@example.com")

@@ -171,6 +171,7 @@ def named(tmp_path: Path, seeded: tuple[Path, str]) -> Iterator[Place]:
         yield it
 
 
+@pytest.mark.whole
 def test_a_passkey_signs_in_by_its_button_and_from_the_field(named: Place, visit: Visit) -> None:
     page = visit(named)
     page.goto("/profile")

@@ -65,6 +65,7 @@ def test_how_long_is_said_changed_and_on_record(world: World) -> None:
     assert asking(world, key_of(world, "config:read")).get("/api/retention").status_code == 200
 
 
+@pytest.mark.whole
 def test_a_resolved_group_goes_is_found_in_the_archive_and_comes_back(world: World) -> None:
     world.rule("")
     event = world.receives("sentry", "event_alert", title="the old trouble")

@@ -81,6 +81,7 @@ def test_a_restart_is_not_heard_by_who_tries_once(service: Manager) -> None:
     all_there_once(service, tries)
 
 
+@pytest.mark.whole
 def test_a_socket_unit_and_tls_lose_nobody_either(service: Manager) -> None:
     files = pair(service.box.root / "tls")
     service.unit = listening()
@@ -106,6 +107,7 @@ def test_a_socket_unit_and_tls_lose_nobody_either(service: Manager) -> None:
     all_there_once(service, tries)
 
 
+@pytest.mark.whole
 def test_a_thousand_requests_under_way_are_answered_and_it_ends_in_ten_seconds(service: Manager) -> None:
     """INF-13. Every connection is open and has sent the first half; the other half comes after SIGTERM."""
     process = service.start()
@@ -184,6 +186,7 @@ def test_a_second_start_is_refused_and_the_first_goes_on(service: Manager) -> No
     assert service.stop() == 0
 
 
+@pytest.mark.whole
 def test_another_address_in_the_settings_is_the_one_listened_on(service: Manager) -> None:
     """What an earlier process left is given up; what a socket unit holds must be named by a setting."""
     service.start()

@@ -62,6 +62,7 @@ def test_every_module_is_named(parts: object) -> None:
     assert "hiddenimports=[*parts.modules(" in (ROOT / "packaging/binary/signalcraft.spec").read_text("utf-8")
 
 
+@pytest.mark.whole
 def test_what_is_imported_by_a_text_is_named(parts: object) -> None:
     named = {*parts.modules(PACKAGE), *parts.LIBRARIES}  # type: ignore[attr-defined]
     found = []

@@ -147,10 +147,11 @@ def answered(answer: httpx.Response) -> httpx.Response:
     return answer
 
 
-def test_no_text_field_of_the_api_is_a_way_in(told: Told) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.whole)])
+def test_no_text_field_of_the_api_is_a_way_in(told: Told, every: int) -> None:
     world = told.world
     kept = {"integrations": 0, "channels": 0, "routing-rules": 0, "api-keys": 0}
-    for _, text in CORPUS:
+    for _, text in CORPUS[::every]:
         for method, path, body in bodies(text):
             answer = answered(world.api.request(method, path, json=body))
             if answer.status_code == 201 and body.get("name") == text[:100]:
@@ -159,7 +160,7 @@ def test_no_text_field_of_the_api_is_a_way_in(told: Told) -> None:
             if answer.status_code == 201:
                 made = answer.json()["id"]
                 assert world.api.delete(f"{path}/{made}").status_code == 204
-    assert all(count > 40 for count in kept.values()), kept
+    assert all(count > 40 // every for count in kept.values()), kept
     assert len(world.get("/api/alert-groups", limit=100)["items"]) == len(CORPUS)
 
 

@@ -11,7 +11,7 @@ from tests.security.ground import Ground
 from tests.security.requests import UNREACHED
 
 
-@pytest.fixture(scope="module", params=[500, pytest.param(2_000, marks=pytest.mark.whole)])
+@pytest.fixture(scope="module", params=[300, pytest.param(2_000, marks=pytest.mark.whole)])
 def asking(request: pytest.FixtureRequest) -> int:
     """How many requests at least."""
     return int(request.param)

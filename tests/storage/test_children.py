@@ -85,7 +85,12 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.parametrize(
     "words",
-    [("metrics", "worker", "DB"), ("archive", "worker", "DB", "DIR"), ("backup", "work"), ("metrics", "answer")],
+    [
+        ("metrics", "worker", "DB"),
+        pytest.param(("archive", "worker", "DB", "DIR"), marks=pytest.mark.whole),
+        pytest.param(("backup", "work"), marks=pytest.mark.whole),
+        pytest.param(("metrics", "answer"), marks=pytest.mark.whole),
+    ],
 )
 def test_no_child_outlives_a_kill(words: tuple[str, ...], tmp_path: Path) -> None:
     """Each kind of worker waits for its parent itself: what it does and whether it listens is no matter."""

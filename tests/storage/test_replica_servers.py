@@ -62,6 +62,7 @@ def there_and_back(tmp_path: Path, replica: Replica) -> litestream.Place:
     return place
 
 
+@pytest.mark.whole
 def test_s3_holds_a_copy_and_gives_it_back(tmp_path: Path, s3: S3) -> None:
     place = there_and_back(tmp_path, on_s3(s3, "one"))
     assert place.generation == 1

@@ -113,6 +113,7 @@ def test_other_schedules(tmp_path: Path, schedule: str, after: str | None) -> No
         assert alarm(world) is None
 
 
+@pytest.mark.whole
 def test_old_ones_go_after_a_new_one_was_made(world: World) -> None:
     tick(world)
     for days in (1, 1, 29, 2):

@@ -100,6 +100,7 @@ def test_a_child_that_is_killed_comes_back_by_itself(world: World) -> None:
     assert replica_of(world).state().generation == 1
 
 
+@pytest.mark.whole
 def test_a_replica_that_cannot_be_written_raises_the_alarm_and_ends_it(world: World, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.rename(tmp_path / "away")

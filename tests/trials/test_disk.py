@@ -63,6 +63,7 @@ def send(client: httpx.Client) -> httpx.Response:
     return client.post(PATH, content=body, headers=bodies.signed(body, "event_alert"))
 
 
+@pytest.mark.whole
 def test_a_disk_that_fills_up_and_is_cleared_again(tmp_path: Path, disk: Path) -> None:
     slack = SlackStandIn(
         system_now, signing_secret=SIGNING_SECRET, tokens=(BOT_TOKEN,), channels=CHANNELS, burst=0, per_minute={}

@@ -35,6 +35,7 @@ def month(aged: Aged, days: float) -> str:
     return month_of(aged.now_ms - round(days * DAY_MS))
 
 
+@pytest.mark.whole
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     groups=st.lists(
@@ -234,6 +235,7 @@ def test_a_person_is_taken_out_of_the_archive_too(aged: Aged) -> None:
     assert asyncio.run(erase()) == 0
 
 
+@pytest.mark.whole
 def test_many_small_files_of_a_month_become_one(aged: Aged) -> None:
     for _ in range(10):
         aged.group(95, events=1)
