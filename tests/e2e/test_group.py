@@ -131,6 +131,7 @@ def test_a_comment_appears_live_in_a_second_browser(page: Page, visit: Visit, gr
     expect(other.locator(".live:visible", has_text="Live").first).to_be_visible()
     opened(page, group)
     page.keyboard.press("c")
+    expect(page.get_by_role("textbox", name="Comment")).to_be_focused()
     page.keyboard.type("The pool is **empty** again")
     page.keyboard.press("Control+Enter")
     for window in (page, other):

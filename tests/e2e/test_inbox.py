@@ -250,7 +250,6 @@ def test_a_search_is_completed_and_its_words_are_chips(world: Place, page: Page)
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
-@pytest.mark.whole
 def test_a_view_is_saved_shared_and_removed(world: Place, page: Page, visit: Visit) -> None:
     some(world, "views", 2)
     goes(page, "project:views", sort="count")
@@ -308,7 +307,6 @@ def test_at_night_on_a_phone_it_is_acknowledged(world: Place, narrow: Page) -> N
     axe(narrow)
 
 
-@pytest.mark.whole
 def test_nothing_ever_came(fresh: Place, visit: Visit) -> None:
     page = visit(fresh)
     page.goto("/alert-groups")
