@@ -78,8 +78,9 @@ test: $(DASHBOARD) lint types bandit secrets suite ## a short form of every chec
 test-whole: WHOLE := 1
 test-whole: test ## the same with every test of a minute and less: every page in every state, commands beside a box and alone
 
-# Tests of the program and of the dashboard; without WHOLE those alone that are not marked `whole`. Measured are the statements that the tests' own processes run
-# (what they start beside themselves is not counted); branches in the pure rooms, whose tests run once more for it.
+# Tests of the program and of the dashboard; without WHOLE those alone that are not marked `whole`. Measured are the
+# statements that the tests' own processes run (what they start beside themselves is not counted); branches in the pure
+# rooms, whose tests run once more for it.
 SUITE = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not trial$(if $(WHOLE),, and not whole)"
 ROOMS := domain sources channels
 suite: $(READY) $(DASHBOARD)

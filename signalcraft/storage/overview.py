@@ -103,7 +103,7 @@ def by_severity(tx: Tx, workspace_id: int, since_ms: int) -> list[SeverityCount]
     opened: Counter[int] = Counter()
     for severity, n, still in (
         *tx.all(
-            "select severity, sum(n), sum(n) filter (where status = 'open') from group_day /* of alert_group */"
+            "select severity, sum(n), sum(n) filter (where status = 'open') from group_day"
             f" where workspace_id = ? and status in {_STATUSES} and day > ? group by severity",
             (workspace_id, first),
         ),
@@ -122,7 +122,7 @@ def by_status(tx: Tx, workspace_id: int) -> dict[str, int]:
     """How many groups are in each status that any is in."""
     return dict(
         tx.all(
-            "select status, sum(n) from group_day /* of alert_group */ where workspace_id = ? group by status",
+            "select status, sum(n) from group_day where workspace_id = ? group by status",
             (workspace_id,),
         )
     )
@@ -131,7 +131,7 @@ def by_status(tx: Tx, workspace_id: int) -> dict[str, int]:
 def open_of(tx: Tx, workspace_id: int, severity: int, limit: int) -> tuple[int, list[Group]]:
     """How many open groups there are of a severity, and the latest seen of them."""
     n: int | None = tx.value(
-        "select sum(n) from group_day /* of alert_group */ where workspace_id = ? and status = 'open' and severity = ?",
+        "select sum(n) from group_day where workspace_id = ? and status = 'open' and severity = ?",
         (workspace_id, severity),
     )
     rows = tx.all(

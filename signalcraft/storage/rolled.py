@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -131,47 +131,44 @@ def _parts(start: int, until: int, widths: list[int]) -> Iterator[Part]:
     yield from _parts(last, until, widths[1:])
 
 
+def _over(tx: Tx, workspace_id: int, start: int, until: int, minutes: str, buckets: str) -> Iterator[tuple[Any, ...]]:
+    """What is asked of minutes, and of wider buckets, in each part of [start, until) minutes.
+
+    `minutes` takes the workspace, the first minute and the one after the last; `buckets` their width as ?2 too.
+    """
+    for part in parts(start, until, mark(tx).minute):
+        if part.width == 1:
+            yield from tx.all(minutes, (workspace_id, part.start, part.until))
+        else:
+            yield from tx.all(buckets, (workspace_id, part.width, part.start, part.until))
+
+
 def sums(tx: Tx, workspace_id: int, start: int, until: int) -> Counter[tuple[str, int]]:
     """{(what, subject): n} over [start, until) minutes."""
     found: Counter[tuple[str, int]] = Counter()
-    for part in parts(start, until, mark(tx).minute):
-        if part.width == 1:
-            rows = tx.all(
-                "select what, subject, n from minute_count where workspace_id = ? and minute >= ? and minute < ?",
-                (workspace_id, part.start, part.until),
-            )
-        else:
-            rows = tx.all(
-                "select what, subject, (select sum(n) from rolled_count c where c.workspace_id = ?1 and c.width = ?2"
-                " and c.what = k.what and c.subject = k.subject and c.at >= ?3 and c.at < ?4)"
-                " from rolled_key k where workspace_id = ?1",
-                (workspace_id, part.width, part.start, part.until),
-            )
-        for what, subject, n in rows:
-            if n:
-                found[what, subject] += n
+    for what, subject, n in _over(
+        tx, workspace_id, start, until,
+        "select what, subject, n from minute_count where workspace_id = ? and minute >= ? and minute < ?",
+        "select what, subject, (select sum(n) from rolled_count c where c.workspace_id = ?1 and c.width = ?2"
+        " and c.what = k.what and c.subject = k.subject and c.at >= ?3 and c.at < ?4)"
+        " from rolled_key k where workspace_id = ?1",
+    ):  # fmt: skip
+        if n:
+            found[what, subject] += n
     return found
 
 
 def words(tx: Tx, workspace_id: int, start: int, until: int) -> Counter[str]:
     """{what: n} of all subjects over [start, until) minutes."""
     found: Counter[str] = Counter()
-    for part in parts(start, until, mark(tx).minute):
-        if part.width == 1:
-            rows = tx.all(
-                "select what, sum(n) from minute_count where workspace_id = ? and minute >= ? and minute < ?"
-                " group by what",
-                (workspace_id, part.start, part.until),
-            )
-        else:
-            rows = tx.all(
-                "select what, (select sum(n) from rolled_total t where t.workspace_id = ?1 and t.width = ?2"
-                " and t.what = k.what and t.at >= ?3 and t.at < ?4)"
-                " from (select distinct what from rolled_key where workspace_id = ?1) k",
-                (workspace_id, part.width, part.start, part.until),
-            )
-        for what, n in rows:
-            found[what] += n or 0
+    for what, n in _over(
+        tx, workspace_id, start, until,
+        "select what, sum(n) from minute_count where workspace_id = ? and minute >= ? and minute < ? group by what",
+        "select what, (select sum(n) from rolled_total t where t.workspace_id = ?1 and t.width = ?2"
+        " and t.what = k.what and t.at >= ?3 and t.at < ?4)"
+        " from (select distinct what from rolled_key where workspace_id = ?1) k",
+    ):  # fmt: skip
+        found[what] += n or 0
     return found
 
 
