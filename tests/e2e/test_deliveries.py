@@ -37,7 +37,6 @@ def refused(world: Place, title: str, issue: str) -> None:
     world.slack.heal()
 
 
-@pytest.mark.whole
 def test_what_slack_refuses_fails_with_its_word_and_is_sent_after_a_retry(routed: Place, page: Page) -> None:
     page.goto("/deliveries")
     expect(row(page, "It works")).to_have_attribute("data-state", "sent")

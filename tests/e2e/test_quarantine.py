@@ -26,7 +26,6 @@ def unreadable(world: Place, name: str, body: Any = BODY) -> str:
     return str(answer.json()["quarantine_id"])
 
 
-@pytest.mark.whole
 def test_a_reading_is_mended_tried_and_read_again(world: Place, page: Page) -> None:
     unreadable(world, "nested")
     page.goto("/quarantine")

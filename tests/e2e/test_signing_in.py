@@ -108,7 +108,6 @@ def test_the_sign_in_page_by_day_and_night_and_on_a_phone(themed: Page) -> None:
     axe(themed)
 
 
-@pytest.mark.whole
 def test_a_session_that_ends_while_the_page_is_open(world: Place, visit: Visit) -> None:
     """The page says so, asks for the password, and goes back to where one was."""
     kim = world.person("kim-ends@example.com")

@@ -94,7 +94,7 @@ class Attack:
         checks = {check.__name__: check for check in CHECKS.get_all()}
         self.waived = [checks[name] for name in WAIVED if name in checks]
         self.wanted = wanted
-        self.each = max(1, wanted // (2 * len(self.operations)))
+        self.each = max(4, wanted // (2 * len(self.operations)))
 
     @staticmethod
     def _name(operation: Any) -> str:
@@ -105,7 +105,7 @@ class Attack:
         for operation in self.operations:
             self.once(operation)
         fuzzed = [one for one in self.operations if self._name(one) not in SPARED]
-        for operation in fuzzed[:: 1 if self.wanted > 3 * len(fuzzed) else 8]:  # some, where few are asked
+        for operation in fuzzed:
             self.ground.mend()
             self.many(operation, GenerationMode.POSITIVE)
         while self.report.asked < self.wanted:  # what has neither body nor query has only so many forms
