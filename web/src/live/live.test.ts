@@ -1,0 +1,60 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { live } from './live.svelte';
+
+/** A server whose connections the test opens, speaks on and breaks; this tab holds the lock. */
+function serving() {
+  const open: ReadableStreamDefaultController<Uint8Array>[] = [];
+  vi.stubGlobal('navigator', { locks: { request: (_: string, __: unknown, work: () => unknown) => work() } });
+  vi.stubGlobal('fetch', () => {
+    const body = new ReadableStream<Uint8Array>({ start: (controller) => void open.push(controller) });
+    return Promise.resolve(new Response(body, { headers: { 'content-type': 'text/event-stream' } }));
+  });
+  const last = () => open.at(-1)!;
+  return {
+    says: (text: string) => last().enqueue(new TextEncoder().encode(text)),
+    breaks: () => last().close(),
+    count: () => open.length,
+  };
+}
+
+vi.stubGlobal('addEventListener', () => undefined);
+afterEach(() => {
+  live.stop();
+  vi.useRealTimers();
+});
+
+describe('live', () => {
+  it('has everything read anew after a break, and not at its first connection', async () => {
+    vi.useFakeTimers();
+    const server = serving();
+    const resets: string[] = [];
+    const groups: unknown[] = [];
+    live.on('reset', ({ why }) => void resets.push(why));
+    live.on('group', (data) => void groups.push(data));
+    live.start(() => undefined);
+    await vi.advanceTimersByTimeAsync(100);
+    server.says('id: 7\nevent: group\ndata: {"verb":"fired"}\n\n');
+    await vi.advanceTimersByTimeAsync(100);
+    expect([resets, groups, live.state]).toEqual([[], [{ verb: 'fired' }], 'live']);
+
+    // What has no number (messages, counts) is not replayed: whoever shows it has to ask.
+    server.breaks();
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect([server.count(), live.state]).toEqual([2, 'live']);
+    expect(resets).toEqual(['connected again']);
+  });
+
+  it('says that it is lost only after a while, and since when', async () => {
+    vi.useFakeTimers();
+    const server = serving();
+    live.start(() => undefined);
+    await vi.advanceTimersByTimeAsync(100);
+    const at = Date.now();
+    vi.stubGlobal('fetch', () => Promise.reject(new Error('nobody is there')));
+    server.breaks();
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect([live.state, live.lostAt]).toEqual(['connecting', null]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect([live.state, live.lostAt]).toEqual(['lost', at]);
+  });
+});
