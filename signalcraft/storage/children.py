@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,8 @@ _SCRUBBED: Final = (
 """Litestream cannot use a list of certificates from there; the rest is between this process and systemd."""
 
 
+NICE: Final = 15
+"""Of a child whose work can wait."""
 _GRACE_S: Final = 5.0
 _ONE_FILE: Final = "_SIGNALCRAFT_FILE"
 """Where the loader of the one-file program says which file it is (packaging/binary/loader.c)."""
@@ -48,6 +51,14 @@ def program_file() -> Path:
     """The file that people start: the one-file program, not the tree that it unpacked; else the executable."""
     named = config.environment(_ONE_FILE) if getattr(sys, "frozen", False) else ""
     return Path(named or sys.executable)
+
+
+def give_way(pid: int) -> None:
+    """A child leaves the processors to whoever takes alerts in. Told as soon as it is started, since to load a program
+    is work as well; one that has ended already is let be.
+    """
+    with suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, pid, NICE)
 
 
 def end_with_parent() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from signalcraft.storage import children, installed
+from signalcraft.storage.archive.child import Child
 from tests.house.tree import ROOT
 
 FROZEN = {
@@ -52,6 +53,14 @@ def test_a_child_of_a_bundle_starts_as_anybody_would() -> None:
     assert found["LD_LIBRARY_PATH"] == "/opt/lib"
     assert set(found) & (set(FROZEN) - {"LD_LIBRARY_PATH"}) == set()
     assert children.program("status") == [sys.executable, "status"]
+
+
+def test_the_archives_child_gives_way_from_its_start(tmp_path: Path) -> None:
+    """Before it has loaded anything: to load a program is work too, on a machine of one processor."""
+    with Child(tmp_path / "signalcraft.db", tmp_path) as child:
+        process = child._started()
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == children.NICE > 0
+    children.give_way(process.pid)  # one that has ended is let be
 
 
 def test_a_child_of_a_checkout_gets_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,7 +158,8 @@ class Archives:
             raise Conflict("the clean-up or another restore is at work: try again when it has ended")
         async with self._retention.one:
             shelf = self._retention.shelf(workspace_id)
-            files = [one for one in shelf.read().files if one.month == month and one.table in _BACK]
+            every = (await asyncio.to_thread(shelf.read)).files
+            files = [one for one in every if one.month == month and one.table in _BACK]
             if not files:
                 raise NotFound(f"nothing of {month[:20]} is in the archive")
             if any(one.state != "done" for one in files):
@@ -222,7 +223,7 @@ class Archives:
                 continue
             with self._retention.hand(workspace.id) as hand:
                 for one in files:
-                    ask = self._about(subject, one, shelf.next(one.table, one.month))
+                    ask = self._about(subject, one, await asyncio.to_thread(shelf.next, one.table, one.month))
                     answer = await asyncio.to_thread(hand.ask, ask)
                     if answer.entry is not None:
                         await asyncio.to_thread(

@@ -2,6 +2,8 @@
 
 The order that no interruption breaks: a file is written and vouched for as pending; its rows are deleted where they may
 go still; what lives on is taken out of the file again; then it counts. A run that finds a pending file ends it first.
+
+Files and their list are written on threads: the disk that they wait for must not hold up the loop, which answers senders.
 """
 
 from __future__ import annotations
@@ -49,12 +51,15 @@ class Purging:
             raise RuntimeError("nothing is archived here")
         return await asyncio.to_thread(self._hand.ask, ask)
 
+    async def _next(self, table: str, month: str) -> str:
+        return await asyncio.to_thread(self._shelf.next, table, month)
+
     # -- files --------------------------------------------------------------------------------------------------------
 
     async def settle(self) -> None:
         """Ends what an earlier run left pending, and deletes what it left half-written. Raises DiskFull, Fault."""
         await asyncio.to_thread(self._shelf.sweep)
-        for entry in self._shelf.read().files:
+        for entry in (await asyncio.to_thread(self._shelf.read)).files:
             if entry.state == "pending":
                 keys = (await self._ask(Keys(table=entry.table, source=entry))).keys
                 await self._settled(entry, keys)
@@ -65,35 +70,36 @@ class Purging:
         alone = self._workspace_id if entry.table == "audit" else None
         alive = await self._db.read(lambda tx: store.living(tx, entry.table, table.key, keys, alone))
         if not alive:
-            self._shelf.add(structs.replace(entry, state="done"))
+            await asyncio.to_thread(self._shelf.add, structs.replace(entry, state="done"))
             return entry.rows
-        ask = Rewrite(
-            table=entry.table, month=entry.month, sources=[entry], path=self._shelf.next(entry.table, entry.month),
-            without=alive,
-        )  # fmt: skip
+        path = await self._next(entry.table, entry.month)
+        ask = Rewrite(table=entry.table, month=entry.month, sources=[entry], path=path, without=alive)
         written = (await self._ask(ask)).entry
-        self._shelf.drop(entry.path, instead=(structs.replace(written, state="done"),) if written else ())
+        instead = (structs.replace(written, state="done"),) if written else ()
+        await asyncio.to_thread(self._shelf.drop, entry.path, instead=instead)
         return written.rows if written else 0
 
     async def _written(self, ask: Write) -> tuple[Entry | None, list[int]]:
         answer = await self._ask(ask)
         if answer.entry is not None:
-            self._shelf.add(answer.entry)
+            await asyncio.to_thread(self._shelf.add, answer.entry)
         return answer.entry, answer.keys
 
     async def tidy(self) -> None:
         """Many small files of one month become one. Raises DiskFull, Fault."""
-        small = [one for one in self._shelf.read().files if one.bytes <= SMALL_BYTES and one.state == "done"]
+        every = (await asyncio.to_thread(self._shelf.read)).files
+        small = [one for one in every if one.bytes <= SMALL_BYTES and one.state == "done"]
         small.sort(key=lambda one: (one.table, one.month, one.first_id))
         for (table, month), found in groupby(small, key=lambda one: (one.table, one.month)):
             files = list(found)
             if len(files) <= FILES_MAX:
                 continue
-            ask = Rewrite(table=table, month=month, sources=files, path=self._shelf.next(table, month))
+            ask = Rewrite(table=table, month=month, sources=files, path=await self._next(table, month))
             whole = (await self._ask(ask)).entry
             if whole is None or whole.rows != sum(one.rows for one in files):
                 raise Damaged(f"the files of {month} in {table} could not be put together")
-            self._shelf.drop(*(one.path for one in files), instead=(structs.replace(whole, state="done"),))
+            instead = (structs.replace(whole, state="done"),)
+            await asyncio.to_thread(self._shelf.drop, *(one.path for one in files), instead=instead)
 
     # -- rows with an age of their own --------------------------------------------------------------------------------
 
@@ -120,7 +126,7 @@ class Purging:
         while keys:
             entry, some = None, keys
             if self._hand is not None:
-                path = self._shelf.next(table, month)
+                path = await self._next(table, month)
                 entry, some = await self._written(
                     Write(table=table, workspace_id=self._workspace_id, month=month, path=path, keys=keys)
                 )
@@ -165,7 +171,7 @@ class Purging:
     async def _themselves(self, month: str, found: list[OldGroup]) -> None:
         files: list[tuple[Entry, list[int]]] = []
         for table in store.WITH_GROUP if self._hand is not None else ():
-            path = self._shelf.next(table, month)
+            path = await self._next(table, month)
             ask = Write(
                 table=table, workspace_id=self._workspace_id, month=month, path=path, groups=[one.id for one in found],
                 rows_max=2**31, bytes_max=2**40,
@@ -202,7 +208,7 @@ class Purging:
     async def _audited(self, month: str, keys: list[int], before_ms: int) -> int:
         entry = None
         if self._hand is not None:
-            path = self._shelf.next("audit", month)
+            path = await self._next("audit", month)
             entry, keys = await self._written(
                 Write(table="audit", workspace_id=self._workspace_id, month=month, path=path, keys=keys)
             )

@@ -289,9 +289,9 @@ class Retention:
         if not (days := self.settings.retention.archive_days):
             return
         oldest = store.month_of(now_ms - days * DAY_MS)
-        gone = [one.path for one in shelf.read().files if one.month < oldest]
+        gone = [one.path for one in (await asyncio.to_thread(shelf.read)).files if one.month < oldest]
         if gone:
-            shelf.drop(*gone)
+            await asyncio.to_thread(shelf.drop, *gone)
 
     async def _told(self, workspace_id: int, work: Purging, now_ms: int) -> None:
         if not work.deleted.total():

@@ -45,6 +45,7 @@ class Child:
             self._process = subprocess.Popen(  # noqa: S603  # this program itself
                 self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=children.environment()
             )
+            children.give_way(self._process.pid)
         return self._process
 
     def __exit__(self, kind: type[BaseException] | None, it: BaseException | None, at: TracebackType | None) -> None:

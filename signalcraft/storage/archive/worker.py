@@ -1,7 +1,7 @@
 """The archive's child process: the only one that works with DuckDB. It reads the database, and never writes it.
 
-It is a process of its own so that neither DuckDB's memory nor its work is felt by what takes alerts in: it is nice, has
-one thread and a limit, and gives everything back at its end.
+It is a process of its own so that neither DuckDB's memory nor its work is felt by what takes alerts in: who starts it
+has it give way, it has one thread and a limit, and gives everything back at its end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ _CHUNK: Final = 1000
 
 def serve(database: Path, root: Path, asked: BinaryIO, out: BinaryIO) -> None:
     """Answers questions, a line each, until there are no more."""
-    os.nice(15)
     worker = Worker(database, root)
     decoder, encoder = msgspec.json.Decoder(Ask), msgspec.json.Encoder()
     for line in asked:

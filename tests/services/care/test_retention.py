@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,6 +172,35 @@ def test_a_file_that_reads_back_otherwise_deletes_nothing(aged: Aged, monkeypatc
     assert pruned, "one part's failure keeps no other from being done"
     assert (aged.count("alert_group"), aged.count("event")) == (1, 2)
     assert not list((aged.folder / "archive").glob("*/*/*"))
+
+
+def test_the_loop_waits_for_no_disk_while_the_archive_is_written(aged: Aged, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files and their list are made durable one by one: on a loop that waited for it, so would every sender."""
+    from signalcraft.services.care import purging
+    from signalcraft.storage import retention as store
+
+    real, delete = os.fsync, store.delete
+    synced: list[int] = []
+    opened = [aged.group(days, events=3) for days in (91, 91, 120)][0]
+    for days in (367, 368, 400):
+        aged.audit(days)
+
+    def noted(handle: int) -> None:
+        synced.append(threading.get_ident())
+        real(handle)
+
+    def reopened(tx, table, keys):  # type: ignore[no-untyped-def]
+        tx.run("update alert_group set status = 'open', updated_ms = 1 where id = ?", (opened,))
+        return delete(tx, table, keys)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(store, "delete", reopened)  # so that files are written anew without what stays
+    monkeypatch.setattr(purging, "FILES_MAX", 1)  # and put together
+    aged.night()
+    aged.group(90 + 30)
+    aged.night()
+    assert len(synced) > 40
+    assert threading.get_ident() not in synced, "`night` runs its loop on this thread"
 
 
 def test_what_was_cut_off_between_file_and_deletion_is_ended(aged: Aged, monkeypatch: pytest.MonkeyPatch) -> None:
