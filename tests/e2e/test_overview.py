@@ -161,6 +161,18 @@ def test_a_new_webhook_changes_the_numbers_as_it_comes(lived: Place, page: Page)
     expect(figure(page, "mttr_seconds")).to_contain_text(f"{before['resolved'] + 1} resolved")
 
 
+@pytest.mark.whole
+def test_an_edit_that_was_owed_leaves_the_numbers_when_it_is_taken(lived: Place, page: Page) -> None:
+    """Nothing happens to a group then: its message alone tells of it."""
+    page.goto("/")
+    expect(number(page, "owed")).to_have_text("0")
+    lived.slack.stall(4, "chat.update", times=1)
+    acknowledged = lived.group("Checkout is down")["id"]
+    lived.api.post(f"/api/alert-groups/{acknowledged}/ack").raise_for_status()
+    expect(number(page, "owed")).to_have_text("1")
+    expect(number(page, "owed")).to_have_text("0", timeout=15_000)
+
+
 @pytest.mark.parametrize(
     ("name", "path"),
     [
