@@ -181,7 +181,9 @@ def test_the_loop_waits_for_no_disk_while_the_archive_is_written(aged: Aged, mon
 
     real, delete = os.fsync, store.delete
     synced: list[int] = []
-    opened = [aged.group(days, events=3) for days in (91, 91, 120)][0]
+    opened = aged.group(91, events=3)
+    for days in (91, 120):
+        aged.group(days, events=3)
     for days in (367, 368, 400):
         aged.audit(days)
 
