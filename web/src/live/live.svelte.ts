@@ -113,7 +113,8 @@ class Live {
       this.#last,
       signal,
     );
-    await new Promise((done) => signal.addEventListener('abort', done));
+    // An end that came before this line is never told again: who waited for it would keep the lock for good.
+    if (!signal.aborted) await new Promise((done) => signal.addEventListener('abort', done));
   }
 
   #tell(event: StreamEvent): void {

@@ -1,11 +1,19 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { live } from './live.svelte';
 
-/** A server whose connections the test opens, speaks on and breaks; this tab holds the lock. */
-function serving() {
+/** A lock of the browser's: one holds it, the next one waits. */
+function locks() {
+  let held: Promise<unknown> = Promise.resolve();
+  return { request: (_: string, __: unknown, work: () => Promise<unknown>) => (held = held.then(work)) };
+}
+
+/** A server whose connections the test speaks on and breaks; the first are answered with `refusals`. */
+function serving(...refusals: number[]) {
   const open: ReadableStreamDefaultController<Uint8Array>[] = [];
-  vi.stubGlobal('navigator', { locks: { request: (_: string, __: unknown, work: () => unknown) => work() } });
+  vi.stubGlobal('navigator', { locks: locks() });
   vi.stubGlobal('fetch', () => {
+    const status = refusals.shift();
+    if (status) return Promise.resolve(new Response('', { status }));
     const body = new ReadableStream<Uint8Array>({ start: (controller) => void open.push(controller) });
     return Promise.resolve(new Response(body, { headers: { 'content-type': 'text/event-stream' } }));
   });
@@ -42,6 +50,30 @@ describe('live', () => {
     await vi.advanceTimersByTimeAsync(1_500);
     expect([server.count(), live.state]).toEqual([2, 'live']);
     expect(resets).toEqual(['connected again']);
+  });
+
+  it('follows at once for whoever signs in after the session was refused', async () => {
+    vi.useFakeTimers();
+    const server = serving(401);
+    live.start(() => live.stop());
+    await vi.advanceTimersByTimeAsync(100);
+    expect([server.count(), live.state]).toEqual([0, 'connecting']);
+    live.start(() => undefined);
+    await vi.advanceTimersByTimeAsync(100);
+    expect([server.count(), live.state]).toEqual([1, 'live']);
+  });
+
+  it('follows at once for whoever signs out and in again', async () => {
+    vi.useFakeTimers();
+    const server = serving();
+    live.start(() => undefined);
+    await vi.advanceTimersByTimeAsync(100);
+    live.stop();
+    server.breaks();
+    await vi.advanceTimersByTimeAsync(100);
+    live.start(() => undefined);
+    await vi.advanceTimersByTimeAsync(100);
+    expect([server.count(), live.state]).toEqual([2, 'live']);
   });
 
   it('says that it is lost only after a while, and since when', async () => {
