@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
@@ -164,7 +165,7 @@ class World:
 
     async def _key(self) -> str:
         house = self.house
-        name = f"tests {house.now()} {id(self.program)}"
+        name = f"tests {secrets.token_hex(2)}"  # each start has one of its own
         made = await house.accounts.create_key(1, name, ["admin"], None, SYSTEM)
         return made.key
 

@@ -74,6 +74,7 @@ def test_verify_says_that_it_holds_and_where_it_ends(either: Box) -> None:
     assert "64 hexadecimal digits" in either.refused("audit", "verify", "--head", "nonsense")
 
 
+@pytest.mark.whole
 def test_verify_names_the_row_that_was_changed(either: Box) -> None:
     for name in ("sam", "kim", "lee"):
         either.run("user", "add", f"{name}@example.com", "--role", "owner", "--password-stdin", stdin=PASSWORD)
@@ -85,6 +86,7 @@ def test_verify_names_the_row_that_was_changed(either: Box) -> None:
     assert "row 2: it is gone, and every row behind it up to 3" in either.run("audit", "verify", code=1).stdout
 
 
+@pytest.mark.whole
 def test_the_log_as_csv_goes_into_a_file_of_the_owners(either: Box) -> None:
     either.run("user", "add", "sam@example.com", "--role", "owner", "--password-stdin", stdin=PASSWORD)
     file = either.root / "audit.csv"

@@ -84,6 +84,7 @@ def test_it_stops_at_once_when_asked_during_the_week(box: Box) -> None:
     assert "less noise" not in out
 
 
+@pytest.mark.whole
 def test_taken_ports_make_it_take_the_next(box: Box) -> None:
     with socket.socket() as one, socket.socket() as other:
         for sock, port in ((one, 8420), (other, 8421)):

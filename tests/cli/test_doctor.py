@@ -96,6 +96,7 @@ def test_master_key_that_is_gone_open_to_others_or_another_ones(patient: Patient
     patient.expects("master key", "ok", "opens every secret")
 
 
+@pytest.mark.whole
 def test_master_key_that_the_service_alone_has(patient: Patient) -> None:
     """As systemd hands it over: this command has none, and asks the process."""
     file = patient.box.data / "master.key"
@@ -189,6 +190,7 @@ def test_ports_that_another_program_has(patient: Patient) -> None:
     patient.expects("ports", "fault", "no address of this box", http__listen="203.0.113.1:8080")
 
 
+@pytest.mark.whole
 def test_ports_a_process_that_listens_elsewhere(patient: Patient) -> None:
     patient.box.serving()
     patient.expects("ports", "warning", "restart it", http__listen=f"127.0.0.1:{free_port()}")

@@ -20,6 +20,7 @@ from tests.standins import LoopThread, Receiver, SlackStandIn, SmtpStandIn
 # -- domain and TLS ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.whole
 def test_domain_that_has_no_address(patient: Patient) -> None:
     patient.expects("dns", "fault", "add an A or AAAA record", http__public_url="https://signalcraft.invalid")
     patient.expects("public url", "warning", "not set")
@@ -30,6 +31,7 @@ def test_domain_that_leads_to_something_else(patient: Patient) -> None:
         patient.expects("public url", "fault", "not answered by SignalCraft", http__public_url=origin(other.it))
 
 
+@pytest.mark.whole
 def test_domain_behind_a_closed_port_while_it_runs(patient: Patient) -> None:
     patient.expects(
         "public url", "warning", "nothing runs here now", http__public_url=f"http://127.0.0.1:{free_port()}"
@@ -128,6 +130,7 @@ def test_webhook_receiver_that_is_away(patient: Patient) -> None:
     patient.expects("channel hook", "fault", "nothing listens there")
 
 
+@pytest.mark.whole
 def test_channels_none_or_all_switched_off(box: Box, slack: SlackStandIn) -> None:
     it = Patient(box, slack)
     box.run("apikey", "list")

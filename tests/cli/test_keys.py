@@ -38,6 +38,7 @@ def master(box: Box) -> bytes:
     return held
 
 
+@pytest.mark.whole
 def test_show_tells_which_key_it_is_and_never_the_key(either: Box) -> None:
     applied(either)
     one = shown(either)
@@ -221,6 +222,7 @@ def test_secrets_are_exported_to_nobody_over_the_network(box: Box) -> None:
         assert answer.status_code == 404
 
 
+@pytest.mark.whole
 def test_nothing_in_the_data_directory_is_readable_by_others(box: Box) -> None:
     """SEC-11, CFG-3: whatever the umask was, and whoever made the directory."""
     box.data.mkdir(mode=0o755)

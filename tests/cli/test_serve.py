@@ -54,6 +54,7 @@ def test_a_taken_address_and_a_broken_one_are_one_line(box: Box) -> None:
     assert "command line" in box.refused("serve", "--listen", "here")
 
 
+@pytest.mark.whole
 def test_what_is_private_is_private(box: Box) -> None:
     box.serving()
     assert box.data.stat().st_mode & 0o077 == 0
@@ -82,6 +83,7 @@ def test_the_owner_needs_no_key(box: Box) -> None:
         assert client.get("/api/api-keys")["items"] == []
 
 
+@pytest.mark.whole
 def test_the_owner_is_not_rate_limited(box: Box) -> None:
     box.serving()
     with beside(box.data) as client:

@@ -121,6 +121,7 @@ def test_a_rule_that_is_asked_before_its_own_is_seen(served: Box, full: httpx.Cl
             full.delete(f"/api/routing-rules/{rule['id']}").raise_for_status()
 
 
+@pytest.mark.whole
 def test_a_database_that_takes_nothing_is_seen(served: Box) -> None:
     """A foreign process holds the write lock: the health, or the write, says so within the time."""
     made = key(served, "admin")

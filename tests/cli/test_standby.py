@@ -109,6 +109,7 @@ def test_a_standby_follows_the_box_that_took_over(
     assert said["running"] is False
 
 
+@pytest.mark.whole
 def test_nothing_to_promote_or_follow_is_one_sentence(tmp_path: Path) -> None:
     assert "there is no standby" in run("standby", "status", "--data-dir", str(tmp_path), code=1)
     assert "say which replica" in run("standby", "--data-dir", str(tmp_path), code=2)

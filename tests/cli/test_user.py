@@ -98,6 +98,7 @@ def test_who_failed_too_often_is_let_in_again(box: Box) -> None:
     assert listed(box)[SAM]["locked_until"] is None
 
 
+@pytest.mark.whole
 def test_what_user_refuses(either: Box) -> None:
     assert "nobody here" in either.refused("user", "role", "nobody@example.com", "admin", code=1)
     assert "nobody here" in either.refused("user", "remove", "nobody@example.com", code=1)
@@ -112,6 +113,7 @@ def test_what_user_refuses(either: Box) -> None:
     assert "already" in either.refused("user", "add", SAM, code=1)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("path", ["/control/people", "/control/people/0000000000000/password"])
 def test_the_boxs_own_doors_are_closed_to_the_network(box: Box, path: str) -> None:
     box.serving()

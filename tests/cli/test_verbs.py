@@ -81,6 +81,7 @@ def test_a_key_alone_is_what_apikey_create_prints(either: Box) -> None:
     assert api(either, done.stdout.strip(), "/api/api-keys").json()["items"][0]["expires_at"]
 
 
+@pytest.mark.whole
 def test_what_apikey_refuses(either: Box) -> None:
     assert "scopes[0]" in either.refused("apikey", "create", "--name", "x", "--scopes", "alerts:reed")
     assert "no such" in either.refused("apikey", "revoke", "0000000000000", code=1)
@@ -114,6 +115,7 @@ def test_apply_makes_it_so_and_export_says_it_again(either: Box) -> None:
     assert (either.root / "too.toml").read_text().strip() == exported.strip()
 
 
+@pytest.mark.whole
 def test_what_was_applied_is_there_for_the_next_request(either: Box) -> None:
     applied(either)
     full = key(either)["key"]
@@ -173,6 +175,7 @@ def test_send_reaches_an_integration_by_name_signed(either: Box) -> None:
     assert (group["environment"], group["project"]) == ("prod", "test")
 
 
+@pytest.mark.whole
 def test_send_posts_to_any_address(box: Box) -> None:
     applied(box)
     box.serving()
@@ -186,6 +189,7 @@ def test_send_posts_to_any_address(box: Box) -> None:
     assert "did not answer" in box.refused("send", "sentry", "--url", "http://127.0.0.1:9/x", code=1)
 
 
+@pytest.mark.whole
 def test_what_send_refuses(either: Box) -> None:
     assert "none yet" in either.refused("send", "sentry", "--integration", "nobody", code=1)
     applied(either)

@@ -128,6 +128,7 @@ def test_what_leads_is_told_in_each_dimension(lived: Place, page: Page) -> None:
         expect(leaders.get_by_role("row", name=re.compile(f"^{row}"))).to_be_visible()
 
 
+@pytest.mark.whole
 def test_numbers_that_cannot_be_read_are_said_and_what_was_not_measured_is_no_number(lived: Place, page: Page) -> None:
     announce(page, "503|Failed to load")
     busy = {"status": 503, "title": "Busy", "code": "busy", "detail": "the long-range numbers are being counted anew"}

@@ -87,6 +87,7 @@ def test_picked_ones_are_retried_and_one_is_dropped_and_owed_again(routed: Place
     expect(first).to_have_attribute("data-state", "sent", timeout=15_000)
 
 
+@pytest.mark.whole
 def test_a_channel_that_is_gone_says_why_it_is_owed(routed: Place, page: Page) -> None:
     routed.slack.archive("quiet")
     routed.receives("sentry", "event_alert", issue="5", title="Nobody home", environment="other")
@@ -100,6 +101,7 @@ def test_a_channel_that_is_gone_says_why_it_is_owed(routed: Place, page: Page) -
     expect(row(page, "Nobody home")).to_have_count(0, timeout=20_000)
 
 
+@pytest.mark.whole
 def test_filters_stay_in_the_address(routed: Place, page: Page) -> None:
     page.goto("/deliveries")
     expect(row(page, "It works")).to_be_visible()

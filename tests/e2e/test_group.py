@@ -115,6 +115,7 @@ def test_an_action_that_is_refused_says_why_and_shows_what_is(world: Place, page
     expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
 
 
+@pytest.mark.whole
 def test_a_viewer_is_told_why_there_is_nothing_to_press(world: Place, visit: Visit, group: dict[str, Any]) -> None:
     viewer = visit(person=world.person("viewer@example.com", "viewer"))
     opened(viewer, group)
@@ -291,6 +292,7 @@ def test_why_explains_a_rule_that_did_not_match(page: Page, group: dict[str, Any
 # -- for others -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.whole
 def test_printed_it_holds_the_facts_and_no_buttons(page: Page, group: dict[str, Any]) -> None:
     opened(page, group)
     expect(page.locator("[data-verb=opened]")).to_be_visible()

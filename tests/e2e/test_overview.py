@@ -193,6 +193,7 @@ def test_a_number_leads_to_its_list(lived: Place, page: Page, name: str, path: s
         expect(page.locator("[data-delivery]")).to_have_count(many)
 
 
+@pytest.mark.whole
 def test_the_range_is_chosen_and_stays_in_the_address(lived: Place, page: Page) -> None:
     page.goto("/")
     ranges = page.get_by_role("navigation", name="Range")
@@ -205,6 +206,7 @@ def test_the_range_is_chosen_and_stays_in_the_address(lived: Place, page: Page) 
     expect(number(page, "new_groups")).to_have_attribute("href", "/alert-groups?search=age%3C7d")
 
 
+@pytest.mark.whole
 def test_a_range_that_would_be_slow_is_hidden_and_a_trend_is_told_in_words(lived: Place, page: Page) -> None:
     def answer(route: Any) -> None:
         said = route.fetch().json()
@@ -248,6 +250,7 @@ def test_the_chart_is_drawn_and_said(lived: Place, themed: Page) -> None:
     axe(themed)
 
 
+@pytest.mark.whole
 def test_it_fits_a_narrow_phone(lived: Place, narrow: Page) -> None:
     narrow.goto("/")
     expect(number(narrow, "events")).to_be_visible()

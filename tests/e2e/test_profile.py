@@ -100,6 +100,7 @@ def test_the_second_factor_is_turned_on_and_off(world: Place, visit: Visit, tmp_
     expect(page.get_by_role("button", name="Turn it on")).to_be_visible()
 
 
+@pytest.mark.whole
 def test_the_qr_code_says_what_the_appliance_offered(world: Place, visit: Visit) -> None:
     """It is read back with the decoder of the library that drew it."""
     page = opens(world, visit, "kim-qr@example.com")

@@ -95,6 +95,7 @@ def test_all_of_an_integration_are_read_again_at_once(world: Place, page: Page) 
     expect(page.get_by_role("link", name=re.compile("many"))).to_have_count(3)
 
 
+@pytest.mark.whole
 def test_it_is_given_up_after_a_question(world: Place, page: Page) -> None:
     number = unreadable(world, "hopeless")
     page.goto(f"/quarantine/{number}")
@@ -104,6 +105,7 @@ def test_it_is_given_up_after_a_question(world: Place, page: Page) -> None:
     assert world.get(f"/api/quarantine/{number}")["state"] == "dropped"
 
 
+@pytest.mark.whole
 def test_a_kind_without_a_mapping_is_tried_as_it_is(world: Place, page: Page) -> None:
     from tests import bodies
 
@@ -115,6 +117,7 @@ def test_a_kind_without_a_mapping_is_tried_as_it_is(world: Place, page: Page) ->
     expect(page.get_by_text(re.compile("It still cannot be read: unknown Sentry resource"))).to_be_visible()
 
 
+@pytest.mark.whole
 def test_nobody_is_shut_out_of_these_pages(world: Place, themed: Page) -> None:
     number = unreadable(world, "everybody")
     for address, wanted in (("/quarantine", "everybody"), (f"/quarantine/{number}", "Where is what?")):
@@ -123,6 +126,7 @@ def test_nobody_is_shut_out_of_these_pages(world: Place, themed: Page) -> None:
         axe(themed)
 
 
+@pytest.mark.whole
 def test_a_narrow_phone_shows_all_of_it(world: Place, narrow: Page) -> None:
     number = unreadable(world, "phone")
     for address, wanted in (("/quarantine", "phone"), (f"/quarantine/{number}", "Where is what?")):

@@ -91,6 +91,7 @@ def test_the_live_check_counts_what_is_typed(quiet: Place, visit: Visit) -> None
     expect(says).to_have_text("4 of the last 6 alerts match")
 
 
+@pytest.mark.whole
 def test_completion_offers_what_alerts_said(quiet: Place, visit: Visit) -> None:
     page = visit(quiet)
     alert(quiet, "one", project="shop", tags={"team": "payments"})
@@ -190,6 +191,7 @@ def test_two_who_change_one_rule_are_told(box: Place, page: Page) -> None:
     assert box.get(path)["name"] == "theirs"
 
 
+@pytest.mark.whole
 def test_what_is_not_saved_is_not_lost_by_a_click(box: Place, page: Page) -> None:
     rule = made(box, "kept")
     page.goto(f"/rules/{rule['id']}")

@@ -61,6 +61,7 @@ def test_a_rule_that_is_switched_off_routes_nothing(box: Place, page: Page) -> N
     assert "#payments" in channels_of(box, "somebody does")
 
 
+@pytest.mark.whole
 def test_a_copy_and_what_was_deleted_come_back(box: Place, page: Page) -> None:
     made(box, "first", when={"all": [PROD]}, runbook_url="https://wiki.example.com/run")
     made(box, "second")
@@ -119,6 +120,7 @@ def test_an_appliance_that_fails_is_told(box: Place, page: Page) -> None:
     expect(page.get_by_role("switch")).to_be_checked()
 
 
+@pytest.mark.whole
 def test_who_may_only_look_changes_nothing(box: Place, visit: Visit) -> None:
     rule = made(box, "seen", when={"all": [PROD]})
     page = visit(box, person=box.person("vera@example.com", "viewer"))

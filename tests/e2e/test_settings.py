@@ -136,6 +136,7 @@ def test_a_person_is_exported_and_erased(fresh: Place, visit: Visit) -> None:
     expect(page.get_by_text("samantha@example.com")).to_have_count(0)
 
 
+@pytest.mark.whole
 def test_the_table_of_roles_is_the_boxs_own(world: Place, page: Page) -> None:
     page.goto("/settings/people")
     table = world.get("/api/roles")

@@ -95,6 +95,7 @@ def test_nobody_is_sent_elsewhere_after_signing_in(world: Place, stranger: Page,
     is_in(stranger)
 
 
+@pytest.mark.whole
 def test_the_sign_in_page_by_day_and_night_and_on_a_phone(themed: Page) -> None:
     themed.goto("/sign-in")
     # Who is signed in has nothing to do there.
@@ -201,6 +202,7 @@ def test_a_passkey_signs_in_by_its_button_and_from_the_field(named: Place, visit
     is_in(page)
 
 
+@pytest.mark.whole
 def test_at_a_bare_number_the_profile_says_where_passkeys_are(page: Page) -> None:
     page.goto("/profile")
     link = page.get_by_role("link", name="http://localhost:")
@@ -273,6 +275,7 @@ def test_a_locked_account_says_for_how_long(tmp_path: Path, seeded: tuple[Path, 
         axe(page)
 
 
+@pytest.mark.whole
 def test_over_plain_http_the_page_explains_itself(world: Place, stranger: Page) -> None:
     """No password is asked for where it could be read on its way; the ssh line is there to be copied."""
     hint = (

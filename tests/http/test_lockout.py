@@ -74,6 +74,7 @@ def test_ten_failures_lock_the_account_for_fifteen_minutes_and_then_for_thirty(w
     assert verbs.count("account_locked") == 2
 
 
+@pytest.mark.whole
 def test_a_right_password_wipes_the_failures_before_it(world: World) -> None:
     person(world, SAM)
     for _ in range(3):
@@ -114,6 +115,7 @@ def test_a_wrong_code_counts_and_a_missing_one_does_not(world: World) -> None:
         assert refused(world) == 15 * 60
 
 
+@pytest.mark.whole
 def test_guessing_the_password_in_a_stolen_session_locks_too(world: World) -> None:
     with browser(world, SAM) as it:
         for path, body in (

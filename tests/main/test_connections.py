@@ -106,6 +106,7 @@ def test_too_many_from_one_address_are_cut_and_others_are_served(world: World) -
     assert "127.0.0.2" in seen
 
 
+@pytest.mark.whole
 def test_a_client_that_does_not_read_is_cut(world: World) -> None:
     """The answers wait in the kernel; nothing of the program waits for them."""
     before = exceeded(world, "slow_reader")
@@ -127,6 +128,7 @@ def test_a_client_that_does_not_read_is_cut(world: World) -> None:
     assert exceeded(world, "slow_reader") == before + 1
 
 
+@pytest.mark.whole
 def test_a_client_that_reads_slowly_but_reads_is_not_cut(world: World) -> None:
     before = exceeded(world, "slow_reader")
     with connected(
@@ -170,6 +172,7 @@ def test_all_taken_by_silent_connections_is_over_by_itself(world: World) -> None
             sock.close()
 
 
+@pytest.mark.whole
 def test_a_proxy_of_ours_may_have_as_many_as_it_likes(tmp_path: Path) -> None:
     settings = {"http.connections_per_address_max": "5", "http.trusted_proxies": "127.0.0.2"}
     with World(tmp_path / "data", **QUIET, **settings) as it, ExitStack() as stack:

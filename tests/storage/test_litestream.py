@@ -100,6 +100,7 @@ def test_the_end_syncs_what_no_sync_had_time_for(box: Box, tmp_path: Path) -> No
     assert read(tmp_path / "back.db", "last") == "word"
 
 
+@pytest.mark.whole
 def test_a_moment_is_restored_with_the_resolution_that_is_said(box: Box, tmp_path: Path) -> None:
     moments: list[int] = []
 

@@ -106,6 +106,7 @@ def test_a_bucket_that_is_not_there_is_one_sentence(s3: S3) -> None:
         litestream.newest(on_s3(s3, "x", url=s3.url("x").replace("s3://alerts", "s3://nowhere")))
 
 
+@pytest.mark.whole
 def test_sftp_holds_a_copy_and_gives_it_back(tmp_path: Path, sftp: Sftp) -> None:
     there_and_back(tmp_path, on_sftp(sftp))
     assert list((tmp_path / "server" / "hub" / "0001" / "db").rglob("*.ltx"))

@@ -137,6 +137,7 @@ def test_a_database_that_went_back_is_counted_anew(house: House) -> None:
     )
 
 
+@pytest.mark.whole
 def test_what_was_archived_is_counted_from_its_files(house: House) -> None:
     some_life(house, 90)
     house.fold()

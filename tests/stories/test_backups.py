@@ -207,6 +207,7 @@ def metrics(world: World) -> str:
     return str(world.api.get("/metrics").text)
 
 
+@pytest.mark.whole
 def test_none_for_26_hours_is_an_alarm(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     tick(world)
     night(world)
@@ -230,6 +231,7 @@ def test_a_new_box_has_26_hours_too(world: World) -> None:
     assert "no backup has succeeded" in str(alarm(world))
 
 
+@pytest.mark.whole
 def test_a_second_directory_that_is_gone_is_an_alarm_and_the_first_backup_stays(tmp_path: Path) -> None:
     more = {"backup.schedule": "daily", "backup.copy_to": str(tmp_path / "mnt")}
     with World(tmp_path / "data", **more) as world:
@@ -318,6 +320,7 @@ def test_without_a_recipient_no_master_key_is_in_it(world: World) -> None:
     assert not bundle.manifest.has(KEYS)
 
 
+@pytest.mark.whole
 def test_after_a_rotation_earlier_backups_need_the_earlier_key(world: World) -> None:
     before, earlier = Path(begun(world)["items"][0]["path"]), master(world)
     world._call(world.house.keyring.rotate(SYSTEM, 1))

@@ -116,6 +116,7 @@ def test_mail_is_the_fallback_of_a_revoked_slack_token(world: World, smtp: SmtpS
     assert "told through mail instead" in next(d["last_error"] for d in said if d["channel"] == "#oncall")
 
 
+@pytest.mark.whole
 def test_an_hour_without_the_mail_server_loses_nothing(world: World, smtp: SmtpStandIn) -> None:
     """Twenty problems, each twice: twenty mails once it is back, within two minutes, and no second ones."""
     mailed(world, smtp)

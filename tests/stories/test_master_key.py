@@ -122,6 +122,7 @@ def _journal(world: World) -> list[Any]:
     return entries
 
 
+@pytest.mark.whole
 def test_what_people_hold_outlives_a_rotation(world: World) -> None:
     """An acknowledge link, a session with its token against forged requests, a second factor and its codes."""
     with LoopThread(Receiver()) as hooks, browser(world, "sam@example.com", "owner") as sam:

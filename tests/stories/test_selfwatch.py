@@ -126,6 +126,7 @@ def test_writes_pile_up(calm: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     calm.resolves("queue_deep")
 
 
+@pytest.mark.whole
 def test_a_blocked_loop(calm: Watched) -> None:
     async def blocks() -> None:
         await asyncio.sleep(0)
@@ -240,6 +241,7 @@ def test_a_disk_that_is_nearly_full(calm: Watched) -> None:
     calm.resolves("disk_low")
 
 
+@pytest.mark.whole
 def test_a_disk_that_will_be_full_tomorrow(calm: Watched) -> None:
     begun_ms = calm.clock.at_ms
     fills = (100 << 30) / DAY_MS  # as fast as the whole disk in a day
@@ -301,6 +303,7 @@ def test_a_restart_neither_forgets_nor_repeats(box: Watched) -> None:
     box.resolves("retention_failed")
 
 
+@pytest.mark.whole
 def test_what_flaps_is_told_a_few_times_an_hour_and_a_blip_never(box: Watched) -> None:
     for _ in range(20):
         box._call(box.house.alarms.say("replica_behind", "a blip"))
