@@ -18,8 +18,8 @@ from signalcraft.storage.db import Db, Tx
 T = TypeVar("T")
 
 TARGET_S: Final = 0.004
-"""How long a step should work: who comes while it does waits no longer. A sender whose answer takes 4 ms meets a step of
-s milliseconds as often as one of s + 4, so half as many steps, twice as long, are felt by fewer of them."""
+"""How long a step should work: who comes while it does waits no longer. A sender whose answer takes 4 ms meets a step
+that keeps the writer for s as often as s + 4 ms come by: half as many steps, twice as long, are felt by fewer."""
 SHARE_BUSY: Final = 0.01
 """The part of the time that the writer is ours while others write, and while nobody does. So few of the senders'
 answers wait for a step (two of a hundred) that the slowest twentieth stays nearly as quick as it was."""

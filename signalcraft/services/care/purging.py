@@ -3,7 +3,8 @@
 The order that no interruption breaks: a file is written and vouched for as pending; its rows are deleted where they may
 go still; what lives on is taken out of the file again; then it counts. A run that finds a pending file ends it first.
 
-Files and their list are written on threads: the disk that they wait for must not hold up the loop, which answers senders.
+Files and their list are written on threads: the disk that they wait for must not hold up the loop, which answers
+senders.
 """
 
 from __future__ import annotations
