@@ -119,8 +119,9 @@ def visit(
         contexts.append(context)
         context.set_default_timeout(30_000)
         if person is not None:
-            cookies = sessions.get((box.url, person)) or box.cookies(person)
-            sessions[box.url, person] = cookies
+            # By its folder: a port is given to another box once this one has ended.
+            whose = (str(box.data_dir), person)
+            cookies = sessions[whose] = sessions.get(whose) or box.cookies(person)
             context.add_cookies(cookies)  # type: ignore[arg-type]
         page = context.new_page()
         COMPLAINTS[page] = Complaints(page)
