@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,25 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield it
 
 
-def traces(said: Lines) -> list[dict[str, Any]]:
-    return [line for line in said.said if line["message"] == "a trace"]
+def written(said: Lines, least: int, **fits: str) -> list[dict[str, Any]]:
+    """The lines with these words, once there are as many: they are written after the answer has gone out."""
+    until = time.monotonic() + 30
+    while True:
+        found = [line for line in said.said if all(line.get(name) == word for name, word in fits.items())]
+        if len(found) >= least or time.monotonic() > until:
+            return found
+        time.sleep(0.01)
+
+
+def traces(said: Lines, least: int = 0) -> list[dict[str, Any]]:
+    return written(said, least, message="a trace")
 
 
 def test_one_request_shows_what_it_read_and_wrote_each_statement_beneath(world: World, lines: Lines) -> None:
     group = world.group()["id"]
     lines.said.clear()
     world.act({"id": group}, "ack")
-    (trace,) = [one for one in traces(lines) if one["route"].endswith("/ack")]
+    (trace,) = written(lines, 1, message="a trace", route="/api/alert-groups/{id}/ack")
     kinds = [one["kind"] for one in trace["spans"]]
     assert {"read", "query", "write"} <= set(kinds)
     assert trace["spans_count"] == len(kinds)
@@ -63,10 +74,10 @@ def test_without_being_asked_for_only_slow_and_failed_requests_leave_one(
         assert traces(lines) == []
         broken(world, monkeypatch)
         assert world.api.get("/api/api-keys").status_code == 500
-        assert [one["route"] for one in traces(lines)] == ["/api/api-keys"]
+        assert [one["route"] for one in traces(lines, 1)] == ["/api/api-keys"]
         monkeypatch.setattr(asked, "SLOW_S", 0.0)
         world.get("/api/channels")
-        assert [one["route"] for one in traces(lines)] == ["/api/api-keys", "/api/channels"]
+        assert [one["route"] for one in traces(lines, 2)] == ["/api/api-keys", "/api/channels"]
 
 
 def test_the_callers_id_is_taken_told_and_handed_on(tmp_path: Path, lines: Lines) -> None:
@@ -84,7 +95,7 @@ def test_the_callers_id_is_taken_told_and_handed_on(tmp_path: Path, lines: Lines
             assert found[0] == TRACE
             assert found[1] != CALLER
         world.api.get("/api/nowhere", headers={"traceparent": GIVEN, "X-Request-ID": "asked-2"})
-        (line,) = [one for one in lines.said if one.get("request_id") == "asked-2" and one["message"] == "answered"]
+        (line,) = written(lines, 1, message="answered", request_id="asked-2")
         assert line["trace_id"] == TRACE
 
 
