@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { live } from './live.svelte';
 
 /** A lock of the browser's: one holds it, the next one waits. */
@@ -25,7 +25,14 @@ function serving(...refusals: number[]) {
   };
 }
 
+/** Somebody is signed in: listening begins, and whatever answers at once has answered. */
+async function begun(onRefused: () => void = () => undefined) {
+  live.start(onRefused);
+  await vi.advanceTimersByTimeAsync(100);
+}
+
 vi.stubGlobal('addEventListener', () => undefined);
+beforeEach(() => void vi.useFakeTimers());
 afterEach(() => {
   live.stop();
   vi.useRealTimers();
@@ -33,14 +40,12 @@ afterEach(() => {
 
 describe('live', () => {
   it('has everything read anew after a break, and not at its first connection', async () => {
-    vi.useFakeTimers();
     const server = serving();
     const resets: string[] = [];
     const groups: unknown[] = [];
     live.on('reset', ({ why }) => void resets.push(why));
     live.on('group', (data) => void groups.push(data));
-    live.start(() => undefined);
-    await vi.advanceTimersByTimeAsync(100);
+    await begun();
     server.says('id: 7\nevent: group\ndata: {"verb":"fired"}\n\n');
     await vi.advanceTimersByTimeAsync(100);
     expect([resets, groups, live.state]).toEqual([[], [{ verb: 'fired' }], 'live']);
@@ -53,34 +58,26 @@ describe('live', () => {
   });
 
   it('follows at once for whoever signs in after the session was refused', async () => {
-    vi.useFakeTimers();
     const server = serving(401);
-    live.start(() => live.stop());
-    await vi.advanceTimersByTimeAsync(100);
+    await begun(() => live.stop());
     expect([server.count(), live.state]).toEqual([0, 'connecting']);
-    live.start(() => undefined);
-    await vi.advanceTimersByTimeAsync(100);
+    await begun();
     expect([server.count(), live.state]).toEqual([1, 'live']);
   });
 
   it('follows at once for whoever signs out and in again', async () => {
-    vi.useFakeTimers();
     const server = serving();
-    live.start(() => undefined);
-    await vi.advanceTimersByTimeAsync(100);
+    await begun();
     live.stop();
     server.breaks();
     await vi.advanceTimersByTimeAsync(100);
-    live.start(() => undefined);
-    await vi.advanceTimersByTimeAsync(100);
+    await begun();
     expect([server.count(), live.state]).toEqual([2, 'live']);
   });
 
   it('says that it is lost only after a while, and since when', async () => {
-    vi.useFakeTimers();
     const server = serving();
-    live.start(() => undefined);
-    await vi.advanceTimersByTimeAsync(100);
+    await begun();
     const at = Date.now();
     vi.stubGlobal('fetch', () => Promise.reject(new Error('nobody is there')));
     server.breaks();
