@@ -243,14 +243,11 @@ def quiet(box: Box, accepted: list[str]) -> Stretch:
     """A stretch without the clean-up, until enough of its windows can be judged."""
     found = Stretch()
     end_s = time.monotonic() + 5 * QUIET_WINDOWS * WINDOW_S
-    asyncio.run(
-        sent(
-            box.url,
-            lambda: len(found.judged) >= QUIET_WINDOWS or time.monotonic() > end_s,
-            found,
-            accepted,
-        )
-    )
+
+    def enough() -> bool:
+        return len(found.judged) >= QUIET_WINDOWS or time.monotonic() > end_s
+
+    asyncio.run(sent(box.url, enough, found, accepted))
     return found
 
 
