@@ -22,6 +22,8 @@ RUNBOOK = """# Pool
 2. [The wiki](https://wiki.example/pool) and [a trap](javascript:alert(1))
 
 <script>window.hurt = 1</script><img src=x onerror="window.hurt = 2"><iframe src="/"></iframe>
+
+`drain` it<br>by ssh <host>, <b onclick="window.hurt = 3">now</b>
 """
 SAM = "sam@example.com"
 
@@ -250,6 +252,10 @@ def test_a_runbook_with_a_script_in_it_is_harmless(page: Page, group: dict[str, 
     expect(wiki).to_have_attribute("rel", "noopener noreferrer nofollow")
     assert page.locator("article script, article img, article iframe").count() == 0
     assert page.locator("article a[href^=javascript]").count() == 0
+    assert page.locator("article [onclick], article [onerror]").count() == 0
+    # What is no tag of a text is read as it was written: of `ssh <host>` nothing may be lost.
+    expect(page.get_by_text("by ssh <host>,")).to_be_visible()
+    expect(page.get_by_text('<img src=x onerror="window.hurt = 2">')).to_be_visible()
     assert page.evaluate("window.hurt") is None
     expect(page.get_by_role("link", name="“serious”")).to_be_visible()
 
