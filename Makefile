@@ -83,10 +83,13 @@ test-whole: test ## the same with every test of a minute and less: every page in
 # rooms, whose tests run once more for it.
 SUITE = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not trial$(if $(WHOLE),, and not whole)"
 ROOMS := domain sources channels
+LOADER := "cc:gcc:what compiles the loader of the one file" "/usr/include/stdio.h:libc6-dev:the compiler's headers" \
+	"/usr/include/zstd.h:libzstd-dev:zstd's own library, for the loader"
 suite: $(READY) $(DASHBOARD)
 	@.ci/need "chromium:chromium:the browser of the tests" "promtool:prometheus:what checks metrics, rules and dashboards" \
 		"shellcheck:shellcheck:what checks the scripts of the packages" "rpm:rpm:what looks into the .rpm" \
-		"caddy:caddy:the front door with config/Caddyfile" "nginx:nginx-light:the front door with config/nginx.conf"
+		"caddy:caddy:the front door with config/Caddyfile" "nginx:nginx-light:the front door with config/nginx.conf" \
+		$(LOADER)
 	$(NPM) run test
 	$(SUITE) --junitxml=.build/$(if $(WHOLE),tests,short).xml $(if $(COVERAGE),--cov --cov-report=) $(ARGS)
 	[ -n "$(COVERAGE)" ] || exit 0
@@ -193,8 +196,7 @@ binary: $(BINARY) ## the one-file program and the same as a folder: .build/dist/
 
 $(BINARY): runtime.lock.txt dev.lock.txt web/package-lock.json $(shell find signalcraft docs packaging/binary \
 		'(' -name static -o -name __pycache__ ')' -prune -o -type f -print) | $(READY) $(DASHBOARD)
-	@.ci/need "cc:gcc:what compiles the loader of the one file" "strip:binutils:what takes names out of libraries"
-	[ -f /usr/include/zstd.h ] || .ci/need "no-command:libzstd-dev:zstd's own library, for the loader" >/dev/null
+	@.ci/need $(LOADER) "strip:binutils:what takes names out of libraries"
 	$(PY) packaging/binary/build.py
 	touch $@
 
