@@ -71,7 +71,7 @@ $(READY): dev.lock.txt pyproject.toml .ci/python
 	echo "Ready: .venv/bin/signalcraft on $$($(PY) -V)"
 
 # ---------------------------------------------------------------------------------------------------------- the checks
-test: $(DASHBOARD) lint types bandit secrets suite ## a short form of every check: some 17 minutes on 2 cores, set-up included; COVERAGE=1 measures it too
+test: $(DASHBOARD) lint types bandit secrets suite ## a short form of every check: 9 to 15 minutes on 2 cores, set-up included; COVERAGE=1 measures it too
 	.ci/oldest quick
 	$(if $(WHOLE),$(if $(ARGS),,$(PY) -m tests.gate ran test-whole))
 
