@@ -89,7 +89,7 @@ suite: $(READY) $(DASHBOARD)
 	@.ci/need "chromium:chromium:the browser of the tests" "promtool:prometheus:what checks metrics, rules and dashboards" \
 		"shellcheck:shellcheck:what checks the scripts of the packages" "rpm:rpm:what looks into the .rpm" \
 		"caddy:caddy:the front door with config/Caddyfile" "nginx:nginx-light:the front door with config/nginx.conf" \
-		$(LOADER)
+		"minisign:minisign:what checks the signature of a release" $(LOADER)
 	$(NPM) run test
 	$(SUITE) --junitxml=.build/$(if $(WHOLE),tests,short).xml $(if $(COVERAGE),--cov --cov-report=) $(ARGS)
 	[ -n "$(COVERAGE)" ] || exit 0

@@ -19,6 +19,16 @@ REST = """
 Promise.all(document.getAnimations().filter((a) => a.effect?.getComputedTiming().iterations !== Infinity)
   .map((a) => a.finished.catch(() => null)))
 """
+WIDE = """
+() => {
+  const room = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= room) return [];
+  const found = [...document.querySelectorAll('body, body *')]
+    .filter((one) => one.getBoundingClientRect().right > room + 0.5)
+    .map((one) => `${one.tagName}.${one.className} to ${Math.round(one.getBoundingClientRect().right)} of ${room}`);
+  return found.length > 0 ? found.slice(0, 12) : [`something of ${document.documentElement.scrollWidth} of ${room}`];
+}
+"""
 TELL = """
 addEventListener('securitypolicyviolation', (event) =>
   console.error(`policy: ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
@@ -43,6 +53,12 @@ class Complaints:
     def left(self) -> list[str]:
         """Those that nobody expected."""
         return [one for one in self.said if not any(re.search(wanted, one) for wanted in self.expected)]
+
+
+def too_wide(page: Page) -> list[str]:
+    """What sticks out of the room that a page has, beside its scroll bar where the browser draws one; [] is right."""
+    found: list[str] = page.evaluate(WIDE)
+    return found
 
 
 @cache

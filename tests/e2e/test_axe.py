@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
-from tests.e2e.looking import violations
+from tests.e2e.looking import too_wide, violations
 from tests.e2e.pages import INSIDE, OPEN, Lived, addresses, settled
 from tests.e2e.place import Place
 
@@ -24,11 +24,6 @@ STOPS = """
   return {name, visible: Boolean(inner || outer), number: window.stops.get(seen), count: window.stops.size};
 }
 """  # noqa: E501  # it is JavaScript
-WIDE = """
-() => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll('main *')]
-  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
-  .map((one) => `${one.tagName}.${one.className} to ${Math.round(one.getBoundingClientRect().right)}`).slice(0, 6)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +70,7 @@ def looked_at(page: Page, address: str) -> None:
     wrong += [f"dark: {one}" for one in violations(page)]
     page.set_viewport_size({"width": 320, "height": 640})
     settled(page)
-    wrong += [f"320 px: wider than the screen: {one}" for one in page.evaluate(WIDE)]
+    wrong += [f"320 px: wider than the screen: {one}" for one in too_wide(page)]
     wrong += [f"320 px: {one}" for one in violations(page)]
     assert wrong == [], "\n".join([page.url, *wrong])
 

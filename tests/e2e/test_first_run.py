@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests import bodies
 from tests.e2e.conftest import Visit
-from tests.e2e.looking import axe, picture
+from tests.e2e.looking import axe, picture, too_wide
 from tests.e2e.place import PASSWORD, Place
 from tests.world import BOT_TOKEN
 
@@ -180,7 +180,7 @@ def test_the_guide_on_a_phone(bare: Place, visit: Visit) -> None:
     page = visit(bare, person=None, width=320, height=640)
     makes_the_owner(page, bare)
     expect(page.get_by_label("Bot User OAuth Token")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert too_wide(page) == []
     axe(page)
     picture(page, "start-narrow", whole=True)
     page.emulate_media(color_scheme="dark")

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.conftest import ROOT
 from tests.e2e.conftest import Visit, announce
-from tests.e2e.looking import axe, picture
+from tests.e2e.looking import axe, picture, too_wide
 from tests.e2e.place import PASSWORD, Place
 from tests.e2e.test_signing_in import AUTHENTICATOR, FRESH_PASSWORD, code_of, is_in, named, proofs_are_old, signs_in
 
@@ -234,6 +234,6 @@ def test_sessions_are_seen_and_ended(world: Place, visit: Visit) -> None:
 def test_the_profile_by_night_and_on_a_phone(world: Place, visit: Visit) -> None:
     page = opens(world, visit, "kim-night@example.com", theme="dark", width=320, height=640)
     expect(page.get_by_role("region", name="Sessions").get_by_role("listitem")).to_have_count(1)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert too_wide(page) == []
     axe(page)
     picture(page, "profile-narrow-dark", whole=True)

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Error, Page, expect
 
 from tests.e2e.conftest import Visit, announce
-from tests.e2e.looking import axe, picture
+from tests.e2e.looking import axe, picture, too_wide
 from tests.e2e.place import OWNER, PASSWORD, Place
 from tests.e2e.ruling import PROD, add_channel, alert, ask, box, channels_of, made, question, quiet
 
@@ -284,10 +284,10 @@ def test_the_pages_are_for_everybody(quiet: Place, visit: Visit, theme: str, wid
     expect(page.get_by_text("The rule does not hold for this alert.")).to_be_visible()
     axe(page)
     picture(page, f"{look}-edit", whole=True)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert too_wide(page) == []
     for kind in ("JSON", "TOML"):
         page.get_by_role("tab", name=kind).click()
         expect(page.get_by_text("The builder shows the same.")).to_be_visible()
         axe(page)
         picture(page, f"{look}-{kind.lower()}", whole=True)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert too_wide(page) == []

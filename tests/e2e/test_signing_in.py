@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 
 from signalcraft.domain import totp
 from tests.e2e.conftest import Visit, announce
-from tests.e2e.looking import axe
+from tests.e2e.looking import axe, too_wide
 from tests.e2e.place import OWNER, PASSWORD, Place
 from tests.http.issuing import Issuer
 
@@ -105,7 +105,7 @@ def test_the_sign_in_page_by_day_and_night_and_on_a_phone(themed: Page) -> None:
     expect(themed.get_by_role("heading", name="Sign in")).to_be_visible()
     axe(themed)
     themed.set_viewport_size({"width": 320, "height": 640})
-    assert themed.evaluate("document.documentElement.scrollWidth") <= 320
+    assert too_wide(themed) == []
     axe(themed)
 
 

@@ -185,7 +185,7 @@ export const texts = {
     madeLead: 'It is shown now and never again. Put it where its program finds it.',
     what: 'the key',
     try: 'Try it',
-    over: (n: number) => `Show ${many(n, 'key', 'keys')} that open nothing any more`,
+    over: (n: number) => `Show ${many(n, 'key that opens', 'keys that open')} nothing any more`,
     overHide: 'Hide those that open nothing any more',
     noneScope: 'choose at least one',
   },
