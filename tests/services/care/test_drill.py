@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,8 @@ import pytest
 
 from signalcraft.domain import drillreport
 from signalcraft.domain.drillreport import Tried
-from signalcraft.errors import Fault
 from signalcraft.services.care.drill import judged
-from signalcraft.storage import drilling, litestream
+from signalcraft.storage import drilling
 from signalcraft.storage.drilling import Exercise, Outcome, Worker
 from tests.storage.restored import backed_up
 from tests.world import START_MS, World
@@ -132,20 +132,14 @@ def replicated(tmp_path: Path) -> Iterator[World]:
 
 
 def in_step(world: World) -> None:
-    """Until what was written is in the replica."""
-    import time
-
-    deadline = time.monotonic() + 60
+    """Until all that is written now is known to be in the replica."""
+    written_s = time.monotonic()
     while True:
-        try:
-            newest = litestream.newest(world.house.settings.replica)
-            if newest.txid != "0000000000000001":
-                break
-        except Fault:
-            assert time.monotonic() < deadline, "the replica does not begin"
-        assert time.monotonic() < deadline, "the replica is not in step"
-        time.sleep(0.5)
-    time.sleep(2)
+        now = world.house.replica.state()
+        if now.state == "in_step" and now.lag_s < time.monotonic() - written_s:
+            return
+        assert time.monotonic() < written_s + 60, now
+        time.sleep(0.1)
 
 
 @pytest.mark.whole
