@@ -37,6 +37,12 @@ def is_in(page: Page) -> None:
     expect(page.get_by_role("button", name=re.compile("^Account"))).to_be_visible()
 
 
+def loses_its_session(page: Page) -> None:
+    """Nobody is signed in any more, once the page's stream is open: it would be refused, and say so."""
+    expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
+    page.context.clear_cookies()
+
+
 def ask(page: Page, method: str, path: str, body: object = None) -> dict[str, object]:
     """A request of the page's own session, as its scripts would make it."""
     made: dict[str, object] = page.evaluate(
@@ -100,7 +106,7 @@ def test_the_sign_in_page_by_day_and_night_and_on_a_phone(themed: Page) -> None:
     themed.goto("/sign-in")
     # Who is signed in has nothing to do there.
     is_in(themed)
-    themed.context.clear_cookies()
+    loses_its_session(themed)
     themed.goto("/sign-in")
     expect(themed.get_by_role("heading", name="Sign in")).to_be_visible()
     axe(themed)
@@ -188,7 +194,7 @@ def test_a_passkey_signs_in_by_its_button_and_from_the_field(named: Place, visit
         "if (!location.search.includes('field'))"
         " PublicKeyCredential.isConditionalMediationAvailable = async () => false"
     )
-    page.context.clear_cookies()
+    loses_its_session(page)
     page.goto("/sign-in?next=/profile")
     page.get_by_role("button", name="Sign in with a passkey").click()
     page.wait_for_url("**/profile")
@@ -196,7 +202,7 @@ def test_a_passkey_signs_in_by_its_button_and_from_the_field(named: Place, visit
     expect(page.get_by_text("passkey ·").first).to_be_visible()
 
     # The virtual authenticator answers what the field offers by itself: nobody types anything.
-    page.context.clear_cookies()
+    loses_its_session(page)
     page.goto("/sign-in?next=/profile%3Ffield")
     page.wait_for_url("**/profile?field*")
     is_in(page)
