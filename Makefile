@@ -133,11 +133,11 @@ audit: bandit secrets ## bandit, secrets in the repository, and known holes in w
 test-oldest: $(READY) $(DASHBOARD) ## the whole suite on Python 3.11
 	.ci/oldest full
 
-# pytest names files by their full path; what is kept says them from the root of the repository.
+# pytest names files by their full path; what is kept says them from the root of the repository, or of the test's folder.
 trial: $(READY) $(DASHBOARD) ## the long rounds; ONLY=word picks some; their raw output is kept under docs/reference/trials/
 	mkdir -p docs/reference/trials
 	$(PY) -m pytest -m trial $(if $(ONLY),-k '$(ONLY)') --no-header -s -rA $(ARGS) 2>&1 \
-		| sed -u -e "s|$$PWD/||g; s|$$PWD|.|g; s|$$HOME|~|g" | tee docs/reference/trials/$(or $(ONLY),all).txt
+		| sed -u -Ee "s|$$PWD/||g; s|$$PWD|.|g; s|$$HOME|~|g; s|/tmp/pytest-of-[^/]+/pytest-[0-9]+/|…/|g" | tee docs/reference/trials/$(or $(ONLY),all).txt
 
 trial-load: ## ten minutes of a team's load beside a million events
 	@$(MAKE) --no-print-directory trial ONLY=test_load
