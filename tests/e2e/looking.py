@@ -20,8 +20,8 @@ Promise.all(document.getAnimations().filter((a) => a.effect?.getComputedTiming()
   .map((a) => a.finished.catch(() => null)))
 """
 WIDE = """
-() => {
-  const room = document.documentElement.clientWidth;
+(screen) => {
+  const room = Math.min(screen, document.documentElement.clientWidth);
   if (document.documentElement.scrollWidth <= room) return [];
   const found = [...document.querySelectorAll('body, body *')]
     .filter((one) => one.getBoundingClientRect().right > room + 0.5)
@@ -56,8 +56,12 @@ class Complaints:
 
 
 def too_wide(page: Page) -> list[str]:
-    """What sticks out of the room that a page has, beside its scroll bar where the browser draws one; [] is right."""
-    found: list[str] = page.evaluate(WIDE)
+    """What sticks out of the room that a page has, beside its scroll bar where the browser draws one; [] is right.
+
+    A page that is laid out wider than the screen, as on a phone without a viewport of its own, has no more room so.
+    """
+    assert page.viewport_size is not None
+    found: list[str] = page.evaluate(WIDE, page.viewport_size["width"])
     return found
 
 
