@@ -154,7 +154,7 @@ bench-regression: bench ## the same, and fails where a case reaches less than ni
 
 # --------------------------------------------------------------------------------------------------------- the pipeline
 # What .github/workflows/ci.yml runs, in its order (tests/house/test_pipeline.py compares them).
-PIPELINE := lint bandit secrets types coverage web wheel binary packages smoke
+PIPELINE := lint bandit secrets types coverage web wheel binary packages smoke installed
 pipeline: ## all that CI does, in its order: what passes here passes there
 	@for target in $(PIPELINE); do echo "== make $$target"; $(MAKE) --no-print-directory $$target; done
 
@@ -168,6 +168,9 @@ wheel: $(READY) $(DASHBOARD) ## the wheel, in .build/wheel
 
 smoke: $(READY) binary ## what was built starts, takes an alert to a channel, and passes signalcraft smoke and doctor
 	$(PY) packaging/pipeline/smoke.py .build/dist/signalcraft .build/dist/signalcraft-dir/signalcraft
+
+installed: $(READY) packages ## the package in a fresh Debian with its systemd: install, kill, upgrade, roll back, purge; root on a Debian
+	@$(PY) -m pytest -m trial --no-header -s -rA tests/trials/test_installed.py
 
 version-agrees: $(READY) ## TAG=v1.2.3 is the program's version and has an entry in the changelog
 	@$(PY) packaging/pipeline/version.py "$(TAG)"
@@ -245,4 +248,4 @@ clean: ## remove everything that make made
 	rm -rf .venv .build dist build signalcraft/http/static web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: suite workflows pipeline coverage wheel smoke version-agrees signed-release staging production publish notify hooks binary release packages help build demo dev web test test-whole lint types bandit secrets audit test-oldest trial gate bench bench-regression gen screenshots fmt lock clean
+.PHONY: suite workflows pipeline coverage wheel smoke installed version-agrees signed-release staging production publish notify hooks binary release packages help build demo dev web test test-whole lint types bandit secrets audit test-oldest trial gate bench bench-regression gen screenshots fmt lock clean

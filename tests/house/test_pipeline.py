@@ -89,7 +89,7 @@ def test_every_job_calls_make_targets_and_nothing_else(name: str) -> None:
 
 
 def test_the_same_targets_run_in_the_same_order_here_and_there() -> None:
-    """`make pipeline` and ci.yml: lint → types → tests with coverage → web → wheel → binary → packages → smoke."""
+    """`make pipeline` and ci.yml: lint → types → coverage → web → wheel → binary → packages → smoke → installed."""
     order = chain("ci.yml")
     done = sorted(made("ci.yml"), key=lambda one: order.index(one[0]))
     said = subprocess.run(
@@ -97,7 +97,7 @@ def test_the_same_targets_run_in_the_same_order_here_and_there() -> None:
     ).stdout
     ran = [line.split()[-1] for line in said.splitlines() if line.startswith("ran ")]
     assert [target for _, target in done] == ran
-    wanted = ["lint", "types", "coverage", "web", "wheel", "binary", "packages", "smoke"]
+    wanted = ["lint", "types", "coverage", "web", "wheel", "binary", "packages", "smoke", "installed"]
     assert [target for target in ran if target in wanted] == wanted
     triggers = workflow("ci.yml")[True]  # YAML reads the key `on` as a truth
     assert triggers["push"]["branches"] == ["main", "develop"]

@@ -1,7 +1,8 @@
-"""A throw-away Debian with a booted systemd, made by the program that $SIGNALCRAFT_FRESH_MACHINE names.
+"""A throw-away Debian with a booted systemd, made by fresh-machine beside this file: as root, on a Debian.
 
-Its verbs are `up NAME [--include packages] [--memory 2G]`, `put NAME FROM TO`, `run NAME -- COMMAND`, `down NAME`; exit
-code 125 says that it cannot make one here. The machine has the host's network.
+$SIGNALCRAFT_FRESH_MACHINE may name another program that makes them. Its verbs are `up NAME [--include packages]
+[--bind DIR:DIR] [--memory 2G]`, `put NAME FROM TO`, `run NAME -- COMMAND`, `down NAME`; exit code 125 says that it
+cannot make one here. The machine has the host's network.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pytest
 
 from tests.given import GIVEN
 
-TOOL = "SIGNALCRAFT_FRESH_MACHINE"
+TOOL = GIVEN["SIGNALCRAFT_FRESH_MACHINE"] or str(Path(__file__).with_name("fresh-machine"))
 
 
 class Machine:
@@ -21,21 +22,17 @@ class Machine:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.tool = GIVEN[TOOL]
 
     def up(self, *options: str) -> None:
-        if not self.tool:
-            pytest.skip(f"!! NOT RUN: a clean Debian is needed, and ${TOOL} names no program that makes one")
         self.down()
         self.do("up", *options)
 
     def down(self) -> None:
-        if self.tool:
-            self.do("down", code=None)
+        self.do("down", code=None)
 
     def do(self, verb: str, *args: str, code: int | None = 0) -> str:
         """A verb; what it said. `code` None: whatever it ends with."""
-        done = subprocess.run([self.tool, verb, self.name, *args], capture_output=True, text=True, timeout=900)
+        done = subprocess.run([TOOL, verb, self.name, *args], capture_output=True, text=True, timeout=900)
         if done.returncode == 125 and verb == "up":
             pytest.skip(f"!! NOT RUN: no machine can be made here: {done.stderr.strip().splitlines()[-1]}")
         assert code is None or done.returncode == code, f"{args}\n{done.stdout}\n{done.stderr}"

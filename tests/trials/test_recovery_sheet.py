@@ -1,15 +1,10 @@
-"""On a clean Debian with a booted systemd, by the recovery sheet alone: each way of it, and what its disks may do.
-
-It needs a program that makes throw-away Debian machines; $SIGNALCRAFT_FRESH_MACHINE names it. Its verbs are `up NAME
-[--include packages] [--bind DIR:DIR]`, `put NAME FROM TO`, `run NAME -- COMMAND` and `down NAME`.
-"""
+"""On a clean Debian with a booted systemd, by the recovery sheet alone: each way of it, and what its disks may do."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -20,53 +15,38 @@ import pytest
 
 from tests.cli.conftest import Box, free_port
 from tests.cli.test_recovery_sheet import Lost
-from tests.given import GIVEN
+from tests.trials import machine as machines
 from tests.trials.sheet import commands
 
 pytestmark = pytest.mark.trial
 
-TOOL = "SIGNALCRAFT_FRESH_MACHINE"
 NAME = "recovery-sheet"
 PACKAGES = "libssl3,libffi8,zlib1g,libbz2-1.0,liblzma5,libsqlite3-0,ca-certificates"
 ROOT = Path(__file__).parents[2]
 USB = "/srv/usb"
 
 
-class Machine:
+class Machine(machines.Machine):
     """A Debian that has nothing but SignalCraft: no data, no settings, no keys."""
-
-    def __init__(self, tool: str) -> None:
-        self.tool = tool
-
-    def do(self, verb: str, *args: str, code: int | None = 0) -> str:
-        done = subprocess.run([self.tool, verb, NAME, *args], capture_output=True, text=True, timeout=600)
-        if done.returncode == 125:
-            pytest.skip(f"NOT RUN: no machine can be made here: {done.stderr.strip().splitlines()[-1]}")
-        assert code is None or done.returncode == code, f"{args}\n{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
 
     def sh(self, command: str, code: int | None = 0) -> str:
         """A line that a person types there."""
-        return self.do("run", "--", "sh", "-c", f"PATH=/usr/local/bin:$PATH; {command}", code=code)
+        return super().sh(f"PATH=/usr/local/bin:$PATH; {command}", code)
 
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    tool = GIVEN[TOOL]
-    if not tool:
-        pytest.skip(f"NOT RUN: a clean Debian is needed, and ${TOOL} names no program that makes one")
-    it = Machine(tool)
-    it.do("down", code=None)
+    it = Machine(NAME)
     python = Path(sys.executable).resolve().parents[1]
     binds = [f"{where}:{where}" for where in (str(python), str(ROOT))]
-    it.do("up", "--include", PACKAGES, *(word for bind in binds for word in ("--bind", bind)))
+    it.up("--include", PACKAGES, *(word for bind in binds for word in ("--bind", bind)))
     try:
         setting = f"export PYTHONPATH={ROOT} PYTHONDONTWRITEBYTECODE=1"
         program = f'#!/bin/sh\n{setting}\nexec {sys.executable} -m signalcraft "$@"\n'
         it.sh(f"printf %s {shlex.quote(program)} > /usr/local/bin/signalcraft && chmod 755 /usr/local/bin/signalcraft")
         yield it
     finally:
-        it.do("down", code=None)
+        it.down()
 
 
 def lost(tmp_path: Path, machine: Machine, *, replica: bool = False) -> Lost:
