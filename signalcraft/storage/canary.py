@@ -31,7 +31,8 @@ def messages(
     """
     other = "not exists (select 1 from alert_group g where g.id = delivery.group_id and g.source = ?1)"
     owed, oldest_ms = tx.one(
-        f"select count(*), min(owed_ms) from delivery where state = 'owed' and rank = 0 and owed_ms < ?2 and {other}",
+        "select count(*), min(owed_ms) from delivery where state in ('owed', 'sending')"
+        f" and rank = 0 and owed_ms < ?2 and {other}",
         (source, late_before_ms),
     ) or (0, None)
     failed = sum(

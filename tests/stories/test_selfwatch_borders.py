@@ -63,6 +63,17 @@ def test_a_message_that_was_given_up(box: Watched) -> None:
     assert len(box.groups(source="self")) == 1
 
 
+def test_a_message_that_is_just_being_tried_is_owed(box: Watched) -> None:
+    """Who looks while a channel keeps a try waiting sees what is owed, and does not take the condition for over."""
+    box.receives("sentry", "event_alert")
+    assert box.house.deliver.idle
+    late = "update delivery set state = 'sending', sent_ms = null, owed_ms = owed_ms - 1"
+    box._call(box.house.db.write(lambda tx: tx.run(late)))
+    box.clock.at_ms += 5 * 60_000
+    box._call(box.house.selfwatch.tick())
+    assert "1 messages are owed for longer than 5 minutes" in box.house.alarms.wrong["delivery_failing"].said
+
+
 def test_a_vendors_clock_that_is_far_from_ours(box: Watched) -> None:
     def says(ahead_s: int) -> None:
         date = formatdate(box.clock.at_ms / 1000 + ahead_s, usegmt=True)
