@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import enclosed
 import parts
 
 _TEXTS = re.compile(r"(?i)(licen[cs]e|copying|notice|authors)[^/]*$")
@@ -29,7 +30,10 @@ _SAID = {
     "apache license 2.0": "Apache-2.0", "apache license, version 2.0": "Apache-2.0", "bsd": "BSD-3-Clause",
     "bsd 3-clause": "BSD-3-Clause", "3-clause bsd license": "BSD-3-Clause", "any-osi": "blessing",
 }  # fmt: skip
-_TOLD = {"huey": "MIT", "pyinstaller": "GPL-2.0-or-later WITH Bootloader-exception", "openssl": "Apache-2.0"}
+_TOLD = {
+    "huey": "MIT", "pyinstaller": "GPL-2.0-or-later WITH Bootloader-exception", "openssl": "Apache-2.0",
+    "svelte-toolbelt": "MIT",
+}  # fmt: skip
 """What their metadata does not say in a way that programs read."""
 _BUILD_ONLY = {"altgraph", "packaging", "setuptools", "pyinstaller-hooks-contrib", "colorama"}
 
@@ -58,6 +62,7 @@ def everything(
     found += _go(Path(venv / "bin/litestream"))
     found += _bills(site)
     found += _web(web)
+    enclosed.enclose(found)
     chosen(found)
     return sorted(found, key=lambda one: (one.kind, one.name.lower(), one.version))
 
@@ -228,7 +233,7 @@ def _web(web: Path) -> list[Part]:
         named = [file for file in sorted(folder.glob("*")) if file.is_file() and _TEXTS.search(file.name)]
         texts = {file.name: file.read_text("utf-8", "replace") for file in named}
         purl = f"pkg:npm/{name.replace('@', '%40')}@{one['version']}"
-        licence = str(one.get("license", ""))
+        licence = str(one.get("license", "")) or _TOLD.get(name, "")
         found[name] = Part(kind="web", name=name, version=one["version"], licence=licence, purl=purl, texts=texts)
         left += sorted(one.get("dependencies", {}))
     return list(found.values())

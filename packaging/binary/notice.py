@@ -11,7 +11,7 @@ _TITLES = {
     "system": "Libraries of the machine that built it, with what its packages say",
     "web": "What the dashboard's script is made of, as its packages say it",
     "rust": "Crates of Rust, as the bills of materials in their libraries say it",
-    "go": "Modules of Go in Litestream, as its file names them; of their licences it says nothing",
+    "go": "Modules of Go in Litestream, as its file names them, with what their repositories say",
 }
 
 

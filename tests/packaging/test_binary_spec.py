@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -211,3 +213,38 @@ def test_what_is_inside_is_read_from_where_it_came_from(tmp_path: Path) -> None:
     assert not {"vitest", "eslint", "typescript"} & set(web)
     held = {(one.kind, one.within) for one in inventory._bills(site)}
     assert {("rust", "granian"), ("rust", "cryptography"), ("program", "cryptography")} <= held
+
+
+def test_every_part_has_the_text_of_its_licence(tmp_path: Path) -> None:
+    """Also of those that bring none along: Litestream's Go modules, crates of Rust, packages of the dashboard."""
+    inventory, enclosed = script("inventory"), script("enclosed")
+    site = next((ROOT / ".venv/lib").glob("python3*/site-packages"))
+    bills = [one for one in inventory._bills(site) if one.within in pins("runtime.lock.txt")]
+    found = [*inventory._go(ROOT / ".venv/bin/litestream"), *bills, *inventory._web(ROOT / "web")]
+    kinds = Counter(one.kind for one in found)
+    assert min(kinds[kind] for kind in ("go", "rust", "web")) > 20
+    enclosed.enclose(found)
+    inventory.chosen(found)
+    assert [f"{one.kind} {one.name} {one.version}" for one in found if not one.texts or not one.licence] == []
+    by_name = {one.name: one for one in found}
+    assert "Fatih Arslan" in by_name["github.com/fatih/color"].texts["LICENSE.txt"]
+    aws = by_name["github.com/aws/aws-sdk-go-v2/service/s3"]
+    assert (aws.licence, sorted(aws.texts)) == (
+        "Apache-2.0 AND BSD-3-Clause", ["LICENSE-APACHE", "LICENSE.txt", "NOTICE.txt"],
+    )  # fmt: skip
+    # What no row names stays without a text, and `signalcraft licences notice` says so.
+    other = [inventory.Part(kind="go", name="example.org/other", version="v1")]
+    enclosed.enclose(other)
+    assert not other[0].texts
+    rows = inventory.write([*found, *other], tmp_path)
+    said = script("notice").document(rows, "1.2.3")
+    assert "1 of them without a text" in said
+    assert "example.org/other v1: not said" in said
+
+
+def test_every_text_of_a_licence_is_named_by_a_row() -> None:
+    folder = FOLDER / "licences"
+    held = {str(file.relative_to(folder)) for file in folder.rglob("*.txt")}
+    rows = tomllib.loads((folder / "index.toml").read_text("utf-8"))
+    named = {file for kind in rows.values() for _, *files in kind.values() for file in files}
+    assert named - {"LICENSE"} == held
