@@ -63,7 +63,7 @@ def test_the_licences_of_every_part(tmp_path: Path) -> None:
     notice = inside.text("notice", tmp_path)
     assert "  one 1: MIT [python-one-LICENSE.txt]\n" in notice
     assert "  three v3 (in litestream): not said\n" in notice
-    assert "says nothing: 1, 1 of them without a text\n" in notice
+    assert "repositories say: 1, 1 of them without a text\n" in notice
     assert "in their libraries say it: 2, 1 of them without a text\n" in notice
 
 
