@@ -55,8 +55,9 @@ class Group(click.Group):
     context_settings={"max_content_width": WIDTH},
 )
 @click.option("--debug", is_flag=True, help="Show where in the program a failure comes from.")
+@click.option("--version", "asked", is_flag=True, help="Show the version, the build, and what it runs on.")
 @click.pass_context
-def root(ctx: click.Context, debug: bool) -> None:
+def root(ctx: click.Context, debug: bool, asked: bool) -> None:
     """Takes in every alert a team has and tells the right people.
 
     Each command works beside a running `signalcraft serve` on the same data directory, and without one.
@@ -66,6 +67,9 @@ def root(ctx: click.Context, debug: bool) -> None:
       signalcraft demo
       signalcraft serve --data-dir ./data
     """
+    if asked:
+        ctx.invoke(shows.version, as_json=False, everything=False)
+        ctx.exit()
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

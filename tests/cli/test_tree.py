@@ -91,6 +91,7 @@ def test_version_names_what_it_runs_on(box: Box) -> None:
     assert said["python"] == ".".join(map(str, sys.version_info[:3]))
     assert said["sqlite"].startswith("3.")
     assert box.run("version").stdout.startswith(f"signalcraft {__version__}")
+    assert box.run("--version").stdout == box.run("--version", "serve").stdout == box.run("version").stdout
 
 
 def test_small_commands_load_no_heavy_room() -> None:
